@@ -1,0 +1,48 @@
+# Everything runs in .venv, which is made once from requirements.lock.
+PYTHON ?= python3
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+
+.PHONY: help course test lab site save export weights lock
+.DEFAULT_GOAL := help
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements.lock settings.ini setup.py pyproject.toml
+	$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.10 or newer is needed; name one with make PYTHON=...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -r requirements.lock
+	@# smalldocs asks for Python 3.11 and runs on 3.10; elsewhere this does nothing
+	$(BIN)/python -m pip install --no-deps --ignore-requires-python $(shell sed -n 's/^\(smalldocs==[^ ]*\).*/\1/p' requirements.lock)
+	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
+	@touch $@
+
+course: $(VENV)/.installed  ## run every lesson on all of MNIST, print the results, build the site in _docs/
+	$(BIN)/python tools/course.py
+
+test: $(VENV)/.installed  ## run all tests
+	$(BIN)/python -m pytest
+
+lab: $(VENV)/.installed  ## open JupyterLab at the course
+	$(BIN)/jupyter lab nbs/index.ipynb
+
+site: $(VENV)/.installed  ## build the site in _docs/ from the saved outputs
+	$(BIN)/python tools/site_builder.py
+
+save: $(VENV)/.installed  ## run the lessons and keep their outputs in the notebooks
+	$(BIN)/python tools/course.py --save
+
+export: $(VENV)/.installed  ## write the library and the README from the notebooks
+	$(BIN)/python tools/export.py
+
+weights: $(VENV)/.installed  ## train the packaged weights anew
+	$(BIN)/python -c "from denoise_ae import pretrain; pretrain()[0].save_pretrained('denoise_ae/weights/autoencoder')"
+
+lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
+	$(BIN)/python -m pip install uv
+	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-annotate --no-header -o requirements.lock setup.py

@@ -1,0 +1,9 @@
+from importlib.metadata import version
+
+from denoise_ae.data import *
+from denoise_ae.noise import *
+from denoise_ae.autoencoder import *
+from denoise_ae.training import *
+from denoise_ae.latent import *
+
+__version__ = version('denoise_ae')

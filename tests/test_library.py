@@ -1,0 +1,383 @@
+"""What the lessons can't say by running well: errors, faults, interruptions, and other ways of use."""
+import copy
+import inspect
+import os
+import pickle
+import re
+import signal
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import run_python
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+from torchvision import transforms
+
+import denoise_ae
+from denoise_ae import (Autoencoder, GaussianNoise, History, denoise, encode, fit, mnist, project, psnr, separation,
+                        show_denoised, show_images, show_latents, show_projections)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# --- noise
+
+@pytest.mark.parametrize('std', [-.1, float('nan'), float('inf'), -float('inf')])
+def test_a_standard_deviation_that_is_none(std):
+    with pytest.raises(ValueError, match='std must be'):
+        GaussianNoise(std=std)
+
+
+@pytest.mark.parametrize('arguments', [{'std': '0.1'}, {'std': None}, {'mean': [0]}, {'std': torch.ones(2)}])
+def test_noise_settings_of_the_wrong_type(arguments):
+    with pytest.raises(TypeError, match='must be a number, not'):
+        GaussianNoise(**arguments)
+
+
+def test_noise_on_what_is_no_float_tensor(valid):
+    with pytest.raises(TypeError, match='divide by 255'):
+        GaussianNoise()((valid[0][:2] * 255).to(torch.uint8))
+    with pytest.raises(TypeError, match='ToTensor'):
+        GaussianNoise()(np.zeros((28, 28)))
+    with pytest.raises(TypeError, match='ToTensor.*first'):
+        mnist(transform=GaussianNoise())[0]
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_noise_keeps_shape_and_type(dtype):
+    for shape in ((), (3,), (2, 1, 28, 28)):
+        noisy = GaussianNoise(std=.5)(torch.zeros(shape, dtype=dtype))
+        assert noisy.shape == shape and noisy.dtype == dtype
+
+
+def test_noise_does_what_it_says():
+    x = torch.full((1_000_000,), .5)
+    torch.manual_seed(0)
+    noisy = GaussianNoise(mean=.2, std=.3)(x)
+    torch.manual_seed(0)
+    assert torch.allclose(noisy, x + torch.randn(x.shape) * .3 + .2)
+    assert torch.equal(x, torch.full_like(x, .5)), 'the input was changed'
+    clipped = GaussianNoise(std=.3, clip=True, generator=generator())(x)
+    assert torch.equal(clipped, GaussianNoise(std=.3, generator=generator())(x).clamp(0, 1))
+    assert torch.equal(GaussianNoise(std=0.)(x), x)
+
+
+def test_noise_pickles_with_its_generator():
+    noise = GaussianNoise(std=.3, clip=True, generator=generator(5))
+    noise(torch.zeros(10))
+    again, deep = pickle.loads(pickle.dumps(noise)), copy.deepcopy(noise)
+    expected = noise(torch.zeros(10))
+    assert torch.equal(again(torch.zeros(10)), expected) and torch.equal(deep(torch.zeros(10)), expected)
+    assert repr(again) == 'GaussianNoise(mean=0.0, std=0.3, clip=True)'
+
+
+@pytest.mark.parametrize('method', ['fork', 'spawn'] if hasattr(os, 'fork') else ['spawn'])
+@pytest.mark.parametrize('seeded', [True, False])
+def test_workers_draw_different_noise_in_every_epoch(method, seeded):
+    noise = GaussianNoise(generator=generator() if seeded else None)
+    digits = mnist(train=False, transform=transforms.Compose([transforms.ToTensor(), noise]))
+    loader = DataLoader(Subset(digits, [0] * 6), batch_size=2, num_workers=2, multiprocessing_context=method)
+    drawn = torch.cat([batch for _ in range(2) for batch, _ in loader])
+    assert len(drawn.flatten(1).unique(dim=0)) == 12
+
+
+def test_psnr_against_the_definition(valid):
+    images = valid[0][:50]
+    noisy = GaussianNoise(std=.2, generator=generator())(images)
+    expected = [10 * np.log10(1 / np.mean((a - b) ** 2)) for a, b in zip(noisy.double().numpy(), images.double().numpy())]
+    assert np.allclose(psnr(noisy, images), expected, atol=1e-4)
+    assert psnr(images, images).isinf().all() and psnr(images, images).shape == (50,)
+
+
+def test_psnr_refuses(valid):
+    images = valid[0][:5]
+    with pytest.raises(TypeError, match='divide by 255'):
+        psnr((images * 255).to(torch.uint8), images)
+    with pytest.raises(ValueError, match='same shape'):
+        psnr(images[:1], images)
+    with pytest.raises(ValueError, match=r'target in \[0, 1\]'):
+        psnr(images, images * 255)
+    with pytest.raises(ValueError, match=r'target in \[0, 1\]'):
+        psnr(images, images * torch.nan)
+
+
+# --- autoencoder
+
+def test_weights_of_the_original_tutorial_load_as_they_are():
+    "Its network, as two plain Sequentials, built here layer by layer."
+    class Tutorial(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = nn.Sequential(nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 32), nn.ReLU(),
+                                         nn.Linear(32, 16), nn.ReLU(), nn.Linear(16, 10))
+            self.decoder = nn.Sequential(nn.Linear(10, 16), nn.ReLU(), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 64), nn.ReLU(),
+                                         nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, 784), nn.Sigmoid())
+    theirs, ours = Tutorial(), Autoencoder()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.rand(3, 784)
+    assert torch.equal(ours(x), theirs.decoder(theirs.encoder(x)))
+    assert list(ours.state_dict())[0] == 'encoder.0.weight' and sum(p.numel() for p in ours.parameters()) == 484_346
+
+
+@pytest.mark.parametrize('shape', [(4, 784), (4, 1, 28, 28), (1, 28, 28), (28, 28), (784,), (0, 784), (0, 1, 28, 28)])
+def test_shapes_that_go_in_come_out(shape):
+    model, x = Autoencoder(), torch.rand(shape)
+    assert model(x).shape == shape
+    assert torch.equal(model(x).reshape(-1, 784), model(x.reshape(-1, 784)))
+
+
+@pytest.mark.parametrize('shape', [(), (4, 783), (4, 28, 28), (4, 3, 28, 28), (1, 32, 32), (2, 1, 28, 27), (2, 2, 1, 28, 28), (2, 1, 784), (0,)])
+def test_other_sizes_are_refused(shape):
+    with pytest.raises(ValueError, match=re.escape(f'28 by 28 grey pixels') + '.*' + re.escape(str(shape))):
+        Autoencoder()(torch.rand(shape))
+
+
+def test_whole_number_pixels_are_refused():
+    with pytest.raises(TypeError, match='divide by 255'):
+        Autoencoder()(torch.zeros(1, 784, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize('latent_dim', [0, -1, 2.5, '10'])
+def test_a_latent_size_that_is_none(latent_dim):
+    with pytest.raises(ValueError, match='latent_dim must be a whole number of at least 1'):
+        Autoencoder(latent_dim=latent_dim)
+
+
+def test_save_and_load(tmp_path):
+    model = Autoencoder(latent_dim=3)
+    model.save_pretrained(tmp_path)
+    again = Autoencoder.from_pretrained(tmp_path)
+    x = torch.rand(2, 784)
+    assert torch.equal(again(x), model(x)) and not again.training
+    assert {'config.json', 'model.safetensors'} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_loading_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match='no folder .*nowhere'):
+        Autoencoder.from_pretrained(tmp_path / 'nowhere')
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    Autoencoder(latent_dim=3).save_pretrained(tmp_path)
+    (tmp_path / 'config.json').write_text('{"latent_dim": 10}')
+    with pytest.raises(RuntimeError, match='size mismatch'):
+        Autoencoder.from_pretrained(tmp_path)
+
+
+def test_the_packaged_weights_reach_what_the_course_says():
+    images, _ = denoise_ae.mnist_tensors('test')
+    noisy = GaussianNoise(std=.1, generator=generator())(images)
+    assert psnr(denoise(Autoencoder.from_pretrained(), noisy), images).mean() >= 17.6
+
+
+# --- training
+
+def small_fit(valid, seed=0, model_seed=0, **options):
+    torch.manual_seed(model_seed)
+    model = Autoencoder()
+    history = fit(model, valid[0][:1000], **{'epochs': 2, 'batch_size': 100, 'seed': seed, 'progress': False} | options)
+    return torch.cat([p.detach().flatten() for p in model.parameters()]), history
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(valid):
+    first, history = small_fit(valid, valid=valid[0][1000:1200])
+    second, again = small_fit(valid, valid=valid[0][1000:1200])
+    other, _ = small_fit(valid, seed=1)
+    assert torch.equal(first, second) and not torch.equal(first, other)
+    assert history.train_loss == again.train_loss and history.valid_psnr == again.valid_psnr
+
+
+def test_validation_does_not_change_the_training(valid):
+    with_noise_of_its_own = lambda: GaussianNoise(generator=generator(3))
+    assert torch.equal(small_fit(valid)[0], small_fit(valid, progress=True)[0])
+    assert not torch.equal(small_fit(valid, noise=with_noise_of_its_own())[0], small_fit(valid)[0])
+
+
+def test_the_callers_random_numbers_go_on_as_if_nothing_had_been(valid):
+    torch.manual_seed(42)
+    expected = torch.rand(5)
+    torch.manual_seed(42)
+    model = Autoencoder.from_pretrained()
+    fit(model, valid[0][:200], epochs=1, progress=False)
+    assert torch.equal(torch.rand(5), expected)
+
+
+def test_noise_is_drawn_anew_for_every_batch(valid):
+    seen = []
+
+    def noise(x):
+        noisy = GaussianNoise()(x)
+        seen.append((noisy - x).flatten()[:5])
+        return noisy
+    fit(Autoencoder(), valid[0][:400], noise, epochs=2, batch_size=100, progress=False)
+    assert len(torch.stack(seen).unique(dim=0)) == 8
+
+
+def test_the_history_holds_what_was_measured(valid):
+    torch.manual_seed(0)
+    model = Autoencoder()
+    history = fit(model, valid[0][:1000], GaussianNoise(std=0.), valid=valid[0][1000:1500], epochs=3, batch_size=64, progress=False)
+    assert len(history) == 3 and all(s > 0 for s in history.seconds)
+    output = denoise(model, valid[0][1000:1500])
+    assert history.valid_psnr[-1] == pytest.approx(psnr(output, valid[0][1000:1500]).mean().item(), abs=1e-4)
+    assert history.valid_loss[-1] == pytest.approx(nn.functional.mse_loss(output, valid[0][1000:1500]).item(), rel=1e-5)
+    assert .01 < history.train_loss[-1] < .25, 'the loss is a mean over pixels, not a sum'
+    assert history._repr_png_()[:4] == b'\x89PNG' and '3 epochs' in repr(history)
+    assert repr(History()) == 'History of 0 epochs'
+    assert np.isnan(fit(model, valid[0][:100], epochs=1, progress=False).valid_psnr).all()
+
+
+def test_the_mode_of_the_model_is_left_as_it_was(valid):
+    model = Autoencoder.from_pretrained()
+    fit(model, valid[0][:100], epochs=1, progress=False)
+    assert not model.training
+    model.train()
+    denoise(model, valid[0][:10]), encode(model, valid[0][:10])
+    assert model.training
+
+
+@pytest.mark.parametrize('options, error, words', [
+    ({'images': 'uint8'}, TypeError, r'fit\(images=...\).*divide by 255'),
+    ({'images': 'times 255'}, ValueError, r'images must lie in \[0, 1\]'),
+    ({'images': 'nan'}, ValueError, r'images must lie in \[0, 1\]'),
+    ({'images': 'empty'}, ValueError, 'images must be a batch of at least one'),
+    ({'valid': torch.full((2, 784), 2.)}, ValueError, r'valid must lie in \[0, 1\]'),
+    ({'noise': .1}, TypeError, 'noise must be a transform such as GaussianNoise'),
+    ({'epochs': 0}, ValueError, 'epochs must be a whole number of at least 1, not 0'),
+    ({'batch_size': 2.5}, ValueError, 'batch_size must be'),
+    ({'lr': -1.}, ValueError, 'lr must be'),
+    ({'lr': float('nan')}, ValueError, 'lr must be'),
+])
+def test_what_fit_refuses(options, error, words, valid):
+    images = valid[0][:10]
+    bad = {'uint8': images.to(torch.uint8), 'times 255': images * 255, 'nan': images * torch.nan, 'empty': images[:0]}
+    options = {'images': images, 'progress': False} | options
+    if isinstance(options['images'], str):
+        options['images'] = bad[options['images']]
+    with pytest.raises(error, match=words):
+        fit(Autoencoder(), **options)
+
+
+def test_a_loss_that_is_no_number_stops_with_epoch_and_learning_rate(valid):
+    with pytest.raises(FloatingPointError, match=r'in epoch 1 of 5 at the learning rate lr=1e\+30.*smaller lr'):
+        fit(Autoencoder(), valid[0][:1000], epochs=5, lr=1e30, progress=False)
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='sends the signal of Ctrl-C, which works otherwise on Windows')
+def test_ctrl_c_leaves_a_usable_model_and_history(valid):
+    def interrupted_after(calls):
+        def noise(x):
+            noise.calls += 1
+            if noise.calls == calls:
+                os.kill(os.getpid(), signal.SIGINT)
+            return GaussianNoise()(x)
+        noise.calls = 0
+        return noise
+    torch.manual_seed(0)
+    model = Autoencoder()
+    before = denoise(model, valid[0][:10])
+    random_state = torch.random.get_rng_state()
+    with pytest.warns(UserWarning, match='stopped in epoch 3 of 9: .* the history holds the 2 finished epochs'):
+        history = fit(model, valid[0][:1000], interrupted_after(25), epochs=9, batch_size=100, progress=False)
+    assert len(history) == 2
+    output = denoise(model, valid[0][:10])
+    assert output.isfinite().all() and not torch.equal(output, before)
+    assert torch.equal(torch.random.get_rng_state(), random_state)
+    assert len(fit(model, valid[0][:100], epochs=1, progress=False)) == 1, 'the model can be trained on'
+
+
+def test_the_bar_is_shown_in_a_terminal_and_can_be_switched_off():
+    code = 'import torch; from denoise_ae import *; fit(Autoencoder(), torch.rand(100, 784), epochs=2, progress={})'
+    shown, hidden = run_python(code.format(True)), run_python(code.format(False))
+    assert 'epoch 2/2' in shown.stderr and 'dB' in shown.stderr, shown.stderr
+    assert hidden.stderr == '' and shown.stdout == hidden.stdout == ''
+
+
+def test_fit_is_three_times_as_fast_as_two_loaders():
+    "On a slice; lesson 03 shows a whole epoch. Medians of five, in turns, in this process."
+    to_tensor = transforms.ToTensor()
+    noisy = Subset(mnist(transform=transforms.Compose([to_tensor, GaussianNoise()])), range(3200))
+    clean = Subset(mnist(transform=to_tensor), range(3200))
+    images = torch.stack([image for image, _ in clean])
+
+    def tutorial():
+        model = Autoencoder()
+        optimizer = torch.optim.Adam(model.parameters())
+        for (x, _), (y, _) in zip(DataLoader(noisy, 64), DataLoader(clean, 64)):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), y).backward()
+            optimizer.step()
+
+    def ours():
+        fit(Autoencoder(), images, epochs=1, batch_size=64, progress=False)
+
+    def seconds(run):
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+    times = [(seconds(tutorial), seconds(ours)) for _ in range(5)]
+    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 2.5
+
+
+# --- latent space
+
+def test_projections_and_their_figures(valid):
+    images, labels = valid[0][:300], valid[1][:300]
+    latents = encode(Autoencoder.from_pretrained(), images)
+    points = {name: project(latents, method) for name, method in (('PCA', 'pca'), ('t-SNE', 'tsne'))}
+    assert all(p.shape == (300, 2) and p.dtype == torch.float32 for p in points.values())
+    assert torch.equal(project(latents, 'tsne'), points['t-SNE']), 'the same seed gives the same points'
+    figures = [show_projections(points, labels), show_latents(latents, labels), show_images({'a': images[:3], 'b': images[3:6]}),
+               show_denoised(Autoencoder.from_pretrained(), images, labels)]
+    for figure in figures:
+        figure.canvas.draw()
+    assert [len(figure.axes) for figure in figures] == [2, 10, 6, 30]
+
+
+def test_what_project_and_separation_refuse(valid):
+    latents = torch.rand(100, 10)
+    with pytest.raises(ValueError, match="method must be 'pca' or 'tsne', not 'umap'"):
+        project(latents, 'umap')
+    with pytest.raises(ValueError, match='more than 30 vectors'):
+        project(latents[:10])
+    with pytest.raises(ValueError, match='with a label each'):
+        separation(latents, torch.zeros(99))
+
+
+def test_separation_of_what_is_and_is_not_separate():
+    labels = torch.arange(10).repeat(40)
+    apart = torch.nn.functional.one_hot(labels).float() + .01 * torch.randn(400, 10, generator=generator())
+    scores = separation(apart, labels, apart)
+    assert scores['knn_accuracy'] == 1 and scores['silhouette'] > .9 and scores['trustworthiness'] == 1
+    mixed = separation(torch.randn(400, 2, generator=generator()), labels, apart)
+    assert mixed['knn_accuracy'] < .3 and mixed['silhouette'] < .05 and mixed['trustworthiness'] < .8
+
+
+# --- the library as a whole
+
+def public():
+    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent')
+            for name in getattr(denoise_ae, module).__all__}
+
+
+@pytest.mark.parametrize('name', sorted(public()))
+def test_every_public_name_is_documented(name):
+    thing = public()[name]
+    if not callable(thing):
+        return
+    assert thing.__doc__ and getattr(denoise_ae, name) is thing
+    source = inspect.getsource(thing.__init__ if inspect.isclass(thing) and '__init__' in vars(thing) and name != 'History' else thing)
+    for parameter in inspect.signature(thing).parameters.values():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            assert re.search(rf'^\s+{parameter.name}\b.*#\s*\S', source, re.M), f'{name}: {parameter.name} has no comment beside it'
+
+
+def test_nothing_of_the_workshop_is_imported():
+    code = 'import denoise_ae, sys; print([m for m in ("nbdev", "fastcore", "IPython", "ipywidgets", "jupyterlab", "pandas", "pytest") if m in sys.modules])'
+    run = run_python(code)
+    assert run.stdout.strip() == '[]', run.stdout + run.stderr

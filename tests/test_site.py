@@ -1,0 +1,180 @@
+"""The site as its readers see it: opened from a folder in a real browser, with no network."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import LESSONS, NOTEBOOKS, ROOT
+from playwright.sync_api import expect, sync_playwright
+
+CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
+MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent']
+PAGES = [f'{path.stem}.html' for path in NOTEBOOKS] + [f'api/{name}.html' for name in MODULES]
+
+# One worker builds the site and drives the browser.
+pytestmark = pytest.mark.xdist_group('site')
+
+
+@pytest.fixture(scope='module')
+def site(tmp_path_factory):
+    "The site, built and then moved to another folder: nothing in it may depend on where it was made."
+    subprocess.run([sys.executable, ROOT / 'tools' / 'site_builder.py'], check=True, cwd=ROOT)
+    return shutil.copytree(ROOT / '_docs', tmp_path_factory.mktemp('moved') / 'a folder with spaces')
+
+
+@pytest.fixture(scope='module')
+def browser():
+    assert CHROMIUM, 'the tests of the site need Chromium: apt-get install chromium, or name a browser in the variable CHROMIUM'
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    "A page that remembers its faults: console errors, failed requests, and requests to any host at all."
+    context = browser.new_context(viewport={'width': 1280, 'height': 900})
+    page = context.new_page()
+    page.faults = []
+    page.on('console', lambda message: message.type in ('error', 'warning') and page.faults.append(message.text))
+    page.on('pageerror', lambda error: page.faults.append(str(error)))
+    page.on('requestfailed', lambda request: page.faults.append(f'failed: {request.url}'))
+    page.on('request', lambda request: urlparse(request.url).scheme in ('file', 'data', 'blob') or page.faults.append(f'left the folder: {request.url}'))
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_a_page(name, site, page):
+    page.goto((site / name).as_uri())
+    page.wait_for_timeout(300)
+    assert page.faults == []
+    assert page.locator('h1').count() == 1 and page.title()
+    assert page.evaluate('document.documentElement.lang').startswith('en')
+    for image in page.locator('img').all():
+        assert len(image.get_attribute('alt') or '') > 40, image.evaluate('e => e.outerHTML.slice(0, 200)')
+        assert image.evaluate('e => e.naturalWidth') > 0
+    text = page.locator('main').inner_text()
+    assert not re.search(r'\\\(|\\\[|\\frac|\\sigma|\$\$|:::|#\|', text), 'raw TeX or raw Markdown'
+    assert not re.search(r'application/vnd|interactive\(children|FloatSlider\(', text), 'a widget as text'
+
+
+@pytest.mark.parametrize('name', PAGES)
+def test_no_sideways_scrolling_on_a_phone(name, site, page):
+    page.set_viewport_size({'width': 375, 'height': 700})
+    page.goto((site / name).as_uri())
+    page.wait_for_timeout(200)
+    width = page.evaluate('Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)')
+    assert width <= 375, page.evaluate('''[...document.querySelectorAll("main *")].filter(e => e.getBoundingClientRect().right > 376
+        && !e.closest("pre, .cell-output, table")).slice(0, 5).map(e => e.outerHTML.slice(0, 120))''')
+
+
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+@pytest.mark.parametrize('name', PAGES)
+def test_axe_finds_nothing_serious(name, scheme, site, page):
+    page.emulate_media(color_scheme=scheme)
+    page.goto((site / name).as_uri())
+    page.wait_for_timeout(300)
+    violations = [v for v in Axe().run(page).response['violations'] if v['impact'] in ('serious', 'critical')]
+    assert not violations, [(v['id'], [n['html'][:160] for n in v['nodes'][:4]], [n.get('failureSummary', '')[:200] for n in v['nodes'][:1]]) for v in violations]
+
+
+def test_every_link_resolves(site, page):
+    ids = {name: set(re.findall(r'\bid="([^"]+)"', (site / name).read_text(encoding='utf-8'))) for name in PAGES}
+    checked = 0
+    for name in PAGES:
+        page.goto((site / name).as_uri())
+        for href in page.eval_on_selector_all('a[href]', 'links => links.map(a => a.href)'):
+            target = urlparse(href)
+            if target.scheme in ('http', 'https'):
+                assert target.netloc and ' ' not in href
+                continue
+            assert target.scheme == 'file', f'{name}: {href}'
+            path = Path(unquote(target.path))
+            assert path.is_file(), f'{name}: {href}'
+            if target.fragment:
+                assert unquote(target.fragment) in ids[path.relative_to(site).as_posix()], f'{name}: {href}'
+            checked += 1
+    assert checked > 200
+
+
+def test_formulas_are_typeset(site, page):
+    "MathML, which the browser itself sets: a fraction is higher than a line of text."
+    page.goto((site / '01_noise.html').as_uri())
+    formulas = page.locator('math[display="block"]')
+    assert formulas.count() >= 3 and page.locator('math:not([display="block"])').count() >= 5
+    fractions = page.locator('math[display="block"]:has(mfrac)')
+    assert fractions.count() >= 2
+    for fraction in fractions.all():
+        assert fraction.bounding_box()['height'] > 30
+    assert page.locator('merror').count() == 0
+
+
+def test_search_finds_the_bottleneck(site, page):
+    page.goto((site / 'index.html').as_uri())
+    page.locator('input[type=search]').first.fill('bottleneck')
+    result = page.locator('.search-result').first
+    expect(result).to_be_visible(timeout=10_000)
+    assert 'bottleneck' in page.locator('.smalldocs-search-results').first.inner_text().lower()
+    result.click()
+    page.wait_for_load_state()
+    assert 'bottleneck' in page.locator('main').inner_text().lower()
+    page.locator('input[type=search]').first.fill('qqqqzzzz')
+    expect(page.locator('.search-none')).to_be_visible()
+    assert page.faults == []
+
+
+def test_the_theme_switches_and_stays(site, page):
+    def brightness():
+        page.wait_for_timeout(300)
+        return sum(int(n) for n in re.findall(r'\d+', page.evaluate('getComputedStyle(document.body).backgroundColor'))[:3])
+    page.goto((site / 'index.html').as_uri())
+    light = brightness()
+    page.get_by_role('button', name=re.compile('toggle|dark|theme', re.I)).or_(page.locator('.quarto-color-scheme-toggle')).first.click()
+    dark = brightness()
+    assert light > 700 and dark < 200
+    page.goto((site / '00_data.html').as_uri())
+    assert brightness() == dark, 'the choice holds on the next page'
+
+
+def test_the_sidebar_and_the_next_buttons_follow_the_lessons(site, page):
+    page.goto((site / 'index.html').as_uri())
+    listed = page.eval_on_selector_all('#quarto-sidebar a[href]', 'links => links.map(a => a.href.split("/").pop())')
+    expected = ['index.html', *(f'{path.stem}.html' for path in LESSONS)]
+    assert [name for name in listed if name in expected] == expected
+    for name in expected[1:]:
+        page.locator('.nav-page-next a').click()
+        page.wait_for_load_state()
+        assert page.url.endswith(name)
+    page.locator('.nav-page-previous a').click()
+    assert page.url.endswith(expected[-2])
+    assert page.locator('#TOC a, #quarto-margin-sidebar a').count() > 5
+
+
+def test_the_api_reference_is_complete_and_links_to_the_source(site, page):
+    import denoise_ae
+    for module in MODULES:
+        page.goto((site / f'api/{module}.html').as_uri())
+        text = page.locator('main').inner_text()
+        for name in getattr(denoise_ae, module).__all__:
+            if callable(getattr(denoise_ae, name)):
+                assert page.locator(f'[id="{name}"]').count() == 1 and name in text, f'{module}.{name}'
+        for href in page.eval_on_selector_all('main a', 'links => links.filter(a => a.textContent == "source").map(a => a.href)'):
+            path, line = re.search(r'blob/main/(.*)#L(\d+)', href).groups()
+            source = (ROOT / path).read_text(encoding='utf-8').splitlines()[int(line) - 1]
+            assert re.match(r'\s*(def|class|@)', source), f'{href}: {source}'
+
+
+def test_solutions_are_folded(site, page):
+    page.goto((site / '01_noise.html').as_uri())
+    details = page.locator('details', has=page.locator('summary', has_text='Solution')).first
+    code = details.locator('pre')
+    assert not code.is_visible()
+    details.locator('summary').click()
+    assert code.is_visible()

@@ -1,0 +1,92 @@
+"""The built wheel, installed into a clean environment with its run-time requirements alone, used offline from another folder."""
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from conftest import ROOT, read_notebook
+
+USE = '''
+import sys
+def no_network(event, args):
+    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.gethostbyname'):
+        raise OSError(f'the network is off, and something asked for {args}')
+sys.addaudithook(no_network)
+import socket
+try: socket.create_connection(('192.0.2.1', 80), timeout=1)
+except OSError as error: assert 'the network is off' in str(error)
+
+import importlib.util
+for name in ('nbdev', 'fastcore', 'IPython', 'ipywidgets', 'jupyterlab', 'pandas', 'pytest'):
+    assert importlib.util.find_spec(name) is None, name + ' came along'
+
+import torch
+from denoise_ae import *
+import denoise_ae
+assert 'site-packages' in denoise_ae.__file__, denoise_ae.__file__
+assert denoise_ae.__version__
+images, labels = mnist_tensors('train')
+model = Autoencoder()
+history = fit(model, images[:2000], GaussianNoise(std=.3), valid=mnist_tensors('valid')[0][:500], epochs=1)
+history.plot().savefig('history.png')
+model.save_pretrained('my-denoiser')
+assert torch.equal(denoise(Autoencoder.from_pretrained('my-denoiser'), images[:5]), denoise(model, images[:5]))
+shipped = Autoencoder.from_pretrained()
+test, labels = mnist_tensors('test')
+noisy = GaussianNoise(generator=torch.Generator().manual_seed(0))(test)
+quality = psnr(denoise(shipped, noisy), test).mean().item()
+assert quality >= 17.6, quality
+latents = encode(shipped, noisy[:500])
+show_projections({'PCA': project(latents), 't-SNE': project(latents, 'tsne')}, labels[:500]).savefig('latent.png')
+show_denoised(shipped, test, labels).savefig('denoised.png')
+print('used', len(images), separation(latents, labels[:500], latents))
+'''
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    # From a copy, so that what lies about in build/ can't get into the wheel, nor the build into the repository.
+    source, out = tmp_path_factory.mktemp('source') / 'repository', tmp_path_factory.mktemp('wheel')
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv*', '_build', '_docs', '_proc', 'build', 'dist', '*.egg-info', '__pycache__'))
+    subprocess.run([sys.executable, '-m', 'build', '--wheel', '--no-isolation', '--outdir', out, source], check=True, capture_output=True)
+    return next(out.glob('*.whl'))
+
+
+def test_what_is_in_the_wheel(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    metadata = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('METADATA'))).decode()
+    assert sum(n.endswith('.xz') for n in names) == 4 and 'denoise_ae/weights/autoencoder/model.safetensors' in names
+    assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
+    assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
+    assert 'NOTICE' in ' '.join(names) and 'LICENSE' in ' '.join(names), 'MNIST is not ours: its licence travels with it'
+    needed = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra ==' not in line]
+    assert not [line for line in needed if 'nbdev' in line or 'jupyter' in line or 'ipywidgets' in line]
+
+
+def test_installed_and_used_elsewhere_without_the_network(wheel, tmp_path):
+    python = tmp_path / 'venv' / ('Scripts' if os.name == 'nt' else 'bin') / 'python'
+    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'venv'], check=True)
+    install = subprocess.run([python, '-m', 'pip', 'install', '--no-compile', '-q', '-c', ROOT / 'requirements.lock', wheel], capture_output=True, text=True)
+    assert install.returncode == 0, install.stderr[-2000:]
+    installed = next((tmp_path / 'venv').rglob('denoise_ae/data.py')).parent
+    for path in [installed, *installed.rglob('*')]:
+        path.chmod(0o555 if path.is_dir() else 0o444)  # as in a system's read-only site-packages
+    (tmp_path / 'elsewhere').mkdir()
+    # Inside a mount that is read-only even for root, where the system allows one.
+    read_only = ['unshare', '--map-root-user', '--mount', 'sh', '-c', f'mount --bind {installed} {installed} && mount -o remount,bind,ro {installed} && exec "$@"', 'sh']
+    able = shutil.which('unshare') and subprocess.run([*read_only, 'true'], capture_output=True).returncode == 0
+    run = subprocess.run([*(read_only if able else []), python, '-I', '-c', USE], cwd=tmp_path / 'elsewhere', capture_output=True, text=True,
+                         env={**os.environ, 'DENOISE_AE_HOME': str(tmp_path / 'cache'), 'MPLBACKEND': 'agg'})
+    shutil.rmtree(tmp_path / 'venv', ignore_errors=True)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert run.stdout.startswith('used 55000')
+    assert {p.name for p in (tmp_path / 'elsewhere').iterdir()} == {'history.png', 'latent.png', 'denoised.png', 'my-denoiser'}
+
+
+def test_the_example_of_the_readme_runs(tmp_path):
+    code = next(cell['source'] for cell in read_notebook(ROOT / 'nbs' / 'index.ipynb') if '```python' in cell['source'])
+    code = code.split('```python\n')[1].split('```')[0].replace('epochs=5', 'epochs=1')
+    subprocess.run([sys.executable, '-c', code], cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / 'history.png').exists() and (tmp_path / 'my-denoiser' / 'model.safetensors').exists()

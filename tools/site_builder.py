@@ -1,0 +1,77 @@
+"""Build the site in _docs/ from notebooks with saved outputs, without Quarto: python tools/site_builder.py [--stage] [FOLDER]
+
+With --stage, only prepare nbs/ for `nbdev-docs`, which renders the same pages with Quarto."""
+import argparse
+import html
+import re
+import shutil
+from pathlib import Path
+
+import latex2mathml.converter
+from nbdev.serve import proc_nbs
+from smalldocs.api import Settings, build as build_api
+from smalldocs.config import load
+from smalldocs.site import Site
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = 'https://github.com/denoise-ae/denoise_ae/blob/main'
+
+
+def stage(notebooks):
+    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, and the API reference."
+    shutil.copy(ROOT / '_quarto.yml', notebooks)
+    if notebooks != ROOT / 'nbs':
+        shutil.copy(ROOT / 'nbs' / 'styles.css', notebooks)
+    for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=SOURCE)):
+        lesson = next(notebooks.glob(f'*_{page.stem}.ipynb')).name
+        text = page.read_text(encoding='utf-8')
+        # nbdev ends the text of each module with its address on the web; a page in a folder needs the one beside it.
+        page.write_text(re.sub(r'^Docs: .*$', f'Explained and tried out in the lesson [{lesson[:-6]}](../{lesson}).', text, flags=re.M), encoding='utf-8')
+
+
+def typeset(page):
+    "Turn TeX into MathML, which browsers draw themselves, and drop the links to KaTeX on another host."
+    def convert(match):
+        display = 'block' if match[1] == 'display' else 'inline'
+        return latex2mathml.converter.convert(html.unescape(match[2]).strip()[2:-2].strip(), display=display)
+    page = re.sub(r'<span class="math (inline|display)">(.*?)</span>', convert, page, flags=re.S)
+    return re.sub(r'<(link|script)[^>]*katex[^>]*>(</script>)?\n?', '', page)
+
+
+def search_from_a_folder(out):
+    "Let the search box work on pages opened from a folder, where browsers refuse to fetch its index."
+    index = (out / 'search.json').read_text(encoding='utf-8')
+    (out / 'site_libs' / 'search-index.js').write_text(
+        f'const searchIndex = {index};\nconst fetchFile = window.fetch;\n'
+        'window.fetch = (what, ...more) => String(what).endsWith("search.json")\n'
+        '  ? Promise.resolve(new Response(JSON.stringify(searchIndex))) : fetchFile(what, ...more);\n', encoding='utf-8')
+
+
+def build(notebooks=ROOT / 'nbs'):
+    "Build the site and return its first page. Stops with a list of what is broken."
+    notebooks = Path(notebooks).resolve()
+    stage(notebooks)
+    shutil.rmtree(ROOT / '_proc', ignore_errors=True)
+    staged = Path(proc_nbs(notebooks, n_workers=0, force=True))
+    for extra in ('_symbols.json', 'styles.css'):
+        shutil.copy(notebooks / extra, staged)
+    site = Site(load(staged), quiet=True)
+    site.out = ROOT / '_docs'
+    site.build()
+    warnings = [w for w in site.warnings if not re.search('html-math-method|output-file', w)]  # these two are for Quarto
+    if warnings:
+        raise SystemExit('the site has faults:\n' + '\n'.join(warnings))
+    search_from_a_folder(site.out)
+    for page in site.out.rglob('*.html'):
+        text = typeset(page.read_text(encoding='utf-8'))
+        text = re.sub(r'(<script src=")([^"]*)(smalldocs\.js")', r'\1\2search-index.js" defer></script>\n\1\2\3', text)
+        page.write_text(text, encoding='utf-8')
+    return site.out / 'index.html'
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', nargs='?', type=Path, default=ROOT / 'nbs', help='the notebooks')
+    parser.add_argument('--stage', action='store_true', help='only prepare the folder for nbdev-docs')
+    args = parser.parse_args()
+    print(stage(args.folder) if args.stage else build(args.folder))
