@@ -7,10 +7,11 @@ Docs: https://denoise-ae.github.io/denoise_ae/latent.html.md"""
 # %% auto #0
 __all__ = ['DIGIT_COLORS', 'encode', 'show_latents', 'project', 'show_projections', 'separation']
 
-# %% ../nbs/04_latent.ipynb #3cd5ef71
+# %% ../nbs/04_latent.ipynb #0a58312d
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from matplotlib.patheffects import withStroke
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE, trustworthiness
 from sklearn.metrics import silhouette_score
@@ -67,19 +68,21 @@ def project(
         raise ValueError(f'latents must be more than 30 vectors, (N, D), not of shape {tuple(latents.shape)}')
     return torch.from_numpy(methods[method]().fit_transform(latents.cpu().numpy())).float()
 
-# %% ../nbs/04_latent.ipynb #b37fe231
+# %% ../nbs/04_latent.ipynb #c45ffd39
 def show_projections(
     points: dict,  # a title for each panel, and its points `(N, 2)`
     labels: torch.Tensor,  # `(N,)`, digits 0 to 9
-    n: int = 2000,  # how many points are drawn, at random
+    n: int = 1500,  # how many points are drawn, at random
 ):  # the Matplotlib figure
-    "Points in the plane side by side, each drawn as its digit, in the digit's colour."
+    "Points in the plane side by side, each drawn as its digit in the digit's colour, with a large digit at the middle of each class."
     shown = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:n]
     fig, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5.2), squeeze=False, layout='constrained')
     for ax, (title, xy) in zip(axes[0], points.items()):
         for digit in labels.unique().tolist():
             x, y = xy[shown[labels[shown] == digit]].T
-            ax.scatter(x, y, s=18, marker=f'${digit}$', color=DIGIT_COLORS[digit % 10], linewidths=0)
+            ax.scatter(x, y, s=22, marker=f'${digit}$', color=DIGIT_COLORS[digit % 10], linewidths=0)
+            ax.text(x.median(), y.median(), str(digit), fontsize=20, fontweight='bold', ha='center', va='center',
+                    path_effects=[withStroke(linewidth=4, foreground='white')])
         ax.set(title=title, xticks=[], yticks=[])
     return fig
 

@@ -96,7 +96,7 @@ def _random_numbers_of(seed):
         torch.manual_seed(seed)
         yield
 
-# %% ../nbs/03_training.ipynb #23a45d14
+# %% ../nbs/03_training.ipynb #9b18ddcd
 def _check_fit(images, valid, noise, epochs, batch_size, lr):
     for name, value in (('images', images), ('valid', valid)):
         if name == 'valid' and value is None:
@@ -114,7 +114,7 @@ def _check_fit(images, valid, noise, epochs, batch_size, lr):
     if not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f'lr must be a finite number above 0, not {lr!r}')
 
-
+# %% ../nbs/03_training.ipynb #cfc788cd
 def fit(
     model: nn.Module,  # trained in place; takes and gives images of one shape
     images: torch.Tensor,  # the clean images, float `(N, ...)` in [0, 1]

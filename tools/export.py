@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def readme():
     "README.md and its pictures, as a dict of paths and bytes, from nbs/index.ipynb with its saved outputs."
     notebook = nbformat.read(ROOT / 'nbs' / 'index.ipynb', as_version=4)
+    notebook.metadata['language_info'] = {'name': 'python'}
     for cell in notebook.cells:
         if cell.cell_type == 'code':
             alt = re.search(r'#\| fig-alt: "(.*)"', cell.source)
