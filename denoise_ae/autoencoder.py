@@ -17,6 +17,32 @@ from torch import nn
 
 from .noise import _check_pixels
 
+# %% ../nbs/02_autoencoder.ipynb #e94863c0
+class _Pretrained(PyTorchModelHubMixin):
+    "Saving and loading, with weights in this package as the default."
+    @classmethod
+    def from_pretrained(cls,
+        pretrained_model_name_or_path=None,  # a folder, or a name on the Hugging Face Hub; by default the weights in this package
+        **kwargs,  # passed on to huggingface_hub
+    ):
+        "A trained model. With no argument, the one of the course; its weights come with the package."
+        source = pretrained_model_name_or_path or files('denoise_ae') / 'weights' / cls.__name__.lower()
+        if str(source).startswith(('.', '~', '/')) and not os.path.isdir(source):
+            raise FileNotFoundError(f'there is no folder {source} to load a model from')
+        with redirect_stdout(None):  # huggingface_hub prints a line for each local folder
+            return super().from_pretrained(str(source), **{'strict': True} | kwargs)
+
+# %% ../nbs/02_autoencoder.ipynb #e94863c2
+def _as_rows(x, taker):
+    "Images `(N, 1, 28, 28)` or `(N, 784)`, or one image, as `(N, 784)`. Raises a `ValueError` for any other size."
+    _check_pixels(x, taker)
+    flat = x.ndim in (1, 2) and x.shape[-1] == 784
+    square = x.ndim in (2, 3, 4) and x.shape[-2:] == (28, 28) and (x.ndim == 2 or x.shape[-3] == 1)
+    if not (flat or square):
+        raise ValueError(f'{taker} takes images of 28 by 28 grey pixels, as (N, 1, 28, 28), as (N, 784) '
+                         f'or a single one; these have the shape {tuple(x.shape)}')
+    return x.reshape(-1, 784)
+
 # %% ../nbs/02_autoencoder.ipynb #e94863ce
 def _layers(*sizes):
     "Linear layers of these sizes with a ReLU between each two."
@@ -26,10 +52,8 @@ def _layers(*sizes):
     return steps[:-1]
 
 
-class Autoencoder(nn.Module, PyTorchModelHubMixin):
-    """A fully connected autoencoder, 784-256-128-32-16-10 and back, after Hinton & Salakhutdinov (2006).
-
-    `save_pretrained(folder)` writes its weights as safetensors and its settings as JSON."""
+class Autoencoder(_Pretrained, nn.Module):
+    "A fully connected autoencoder, 784-256-128-32-16-10 and back, after Hinton & Salakhutdinov (2006)."
     def __init__(self,
         latent_dim: int = 10,  # how many numbers pass the bottleneck
     ):
@@ -43,27 +67,9 @@ class Autoencoder(nn.Module, PyTorchModelHubMixin):
                 nn.init.orthogonal_(layer.weight, gain=2 ** .5)  # Saxe et al., 2014: keeps the size of a signal through ReLUs
                 nn.init.zeros_(layer.bias)
 
-    def flatten(self, x):
-        "Images `(N, 1, 28, 28)` or `(N, 784)`, or one image, as `(N, 784)`. Raises a `ValueError` for any other size."
-        _check_pixels(x, 'Autoencoder')
-        flat = x.ndim in (1, 2) and x.shape[-1] == 784
-        square = x.ndim in (2, 3, 4) and x.shape[-2:] == (28, 28) and (x.ndim == 2 or x.shape[-3] == 1)
-        if not (flat or square):
-            raise ValueError('Autoencoder takes images of 28 by 28 grey pixels, as (N, 1, 28, 28), as (N, 784) '
-                             f'or a single one; these have the shape {tuple(x.shape)}')
-        return x.reshape(-1, 784)
+    def encode(self, x):
+        "The latent vectors, `(N, latent_dim)`, of images `(N, 1, 28, 28)` or `(N, 784)`, or of one image."
+        return self.encoder(_as_rows(x, 'Autoencoder'))
 
     def forward(self, x):
-        return self.decoder(self.encoder(self.flatten(x))).reshape(x.shape)
-
-    @classmethod
-    def from_pretrained(cls,
-        pretrained_model_name_or_path=None,  # a folder, or a name on the Hugging Face Hub; by default the weights in this package
-        **kwargs,  # passed on to huggingface_hub
-    ):
-        "A trained model. With no argument, the one that lesson 03 trains; its weights come with the package."
-        source = pretrained_model_name_or_path or files('denoise_ae') / 'weights' / 'autoencoder'
-        if str(source).startswith(('.', '~', '/')) and not os.path.isdir(source):
-            raise FileNotFoundError(f'there is no folder {source} to load a model from')
-        with redirect_stdout(None):  # huggingface_hub prints a line for each local folder
-            return super().from_pretrained(str(source), **{'strict': True} | kwargs)
+        return self.decoder(self.encode(x)).reshape(x.shape)

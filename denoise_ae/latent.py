@@ -23,13 +23,13 @@ from .training import _evaluating
 
 # %% ../nbs/04_latent.ipynb #dd221948
 def encode(
-    model: nn.Module,  # with an `encoder` and a `flatten`, such as `Autoencoder`
+    model: nn.Module,  # with a method `encode`, such as `Autoencoder`
     images: torch.Tensor,  # `(N, 1, 28, 28)` or `(N, 784)`, float in [0, 1]
     batch_size: int = 1000,  # how many images at a time
 ) -> torch.Tensor:  # latent vectors, `(N, latent_dim)`, on the device of `images`
     "The latent vectors of images: the output of the model's encoder."
     with _evaluating(model) as device:
-        return torch.cat([model.encoder(model.flatten(batch.to(device))).to(images.device) for batch in images.split(batch_size)])
+        return torch.cat([model.encode(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
 
 # %% ../nbs/04_latent.ipynb #8eeefcfd
 DIGIT_COLORS = plt.colormaps['tab10'].colors  # one colour for each digit, the same in every figure

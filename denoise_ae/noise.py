@@ -24,7 +24,45 @@ def _check_pixels(x, taker):
         raise TypeError(f'{taker} takes floating-point pixels, not {x.dtype}: divide by 255 first, as ToTensor does')
 
 
-class GaussianNoise(nn.Module):
+def _check_number(name, value):
+    "Raise a `TypeError` or `ValueError` that names the setting, unless `value` is a finite number."
+    if not isinstance(value, Real):
+        raise TypeError(f'{name} must be a number, not {type(value).__name__}')
+    if not math.isfinite(value):
+        raise ValueError(f'{name} must be finite, not {value}')
+
+# %% ../nbs/01_noise.ipynb #5e1a27c1
+class _Noise(nn.Module):
+    "What all noises share: a generator of their own if they are given one, and clipping."
+    def __init__(self, clip, generator):
+        super().__init__()
+        self.clip, self.generator, self._worker_seed = clip, generator, None
+
+    def randn_like(self, x):
+        "Standard normal numbers of the shape, type and device of `x`."
+        device = x.device if self.generator is None else self.generator.device
+        return torch.randn(x.shape, generator=self.generator, dtype=x.dtype, device=device).to(x.device)
+
+    def _separate_workers(self):
+        worker = get_worker_info()
+        if self.generator is not None and worker is not None and worker.seed != self._worker_seed:
+            self._worker_seed = worker.seed
+            self.generator.manual_seed((self.generator.initial_seed() + worker.seed) % 2**63)
+
+    def __getstate__(self):
+        # As NumPy: a tensor would reach a worker through shared memory that may be gone by then.
+        g = self.generator
+        return {**self.__dict__, 'generator': g and (g.device, g.get_state().numpy())}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if self.generator is not None:
+            device, numbers = self.generator
+            self.generator = torch.Generator(device)
+            self.generator.set_state(torch.from_numpy(numbers))
+
+# %% ../nbs/01_noise.ipynb #5e1a27c3
+class GaussianNoise(_Noise):
     "Add Gaussian noise, `x + std * randn + mean`, drawn anew at each call, to a tensor of any shape on any device."
     def __init__(self,
         mean: float = 0.,  # the mean of the noise, in the units of the pixels
@@ -32,31 +70,18 @@ class GaussianNoise(nn.Module):
         clip: bool = False,  # cut the result off at 0 and 1?
         generator: torch.Generator | None = None,  # where the random numbers come from; by default PyTorch's global generator
     ):
-        super().__init__()
-        for name, value in (('mean', mean), ('std', std)):
-            if not isinstance(value, Real):
-                raise TypeError(f'{name} must be a number, not {type(value).__name__}')
-            if not math.isfinite(value):
-                raise ValueError(f'{name} must be finite, not {value}')
+        super().__init__(clip, generator)
+        _check_number('mean', mean)
+        _check_number('std', std)
         if std < 0:
             raise ValueError(f'std must be 0 or more, not {std}: it is a standard deviation')
-        self.mean, self.std, self.clip, self.generator = mean, std, clip, generator
-        self._worker_seed = None
+        self.mean, self.std = mean, std
 
     def forward(self, x):
         _check_pixels(x, 'GaussianNoise')
         self._separate_workers()
-        source = x.device if self.generator is None else self.generator.device
-        noise = torch.randn(x.shape, generator=self.generator, dtype=x.dtype, device=source).to(x.device)
-        noisy = x + self.std * noise + self.mean
+        noisy = x + self.std * self.randn_like(x) + self.mean
         return noisy.clamp(0, 1) if self.clip else noisy
-
-    def _separate_workers(self):
-        # Each worker of a DataLoader holds a copy of the generator: left alone, all would draw the same noise, in every epoch.
-        worker = get_worker_info()
-        if self.generator is not None and worker is not None and worker.seed != self._worker_seed:
-            self._worker_seed = worker.seed
-            self.generator.manual_seed((self.generator.initial_seed() + worker.seed) % 2**63)
 
     def extra_repr(self):
         return f'mean={self.mean}, std={self.std}, clip={self.clip}'

@@ -25,6 +25,18 @@ from .autoencoder import Autoencoder
 from .data import mnist_tensors, one_of_each, show_images
 from .noise import GaussianNoise, _check_pixels, psnr
 
+# %% ../nbs/03_training.ipynb #3fd5bf50
+def _draw_curves(history):
+    epochs = range(1, len(history) + 1)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout='constrained')
+    left.plot(epochs, history.train_loss, 'o-', markersize=3, label='train')
+    left.plot(epochs, history.valid_loss, 's--', markersize=3, label='valid')
+    left.set(xlabel='epoch', ylabel='mean squared error', yscale='log')
+    left.legend()
+    right.plot(epochs, history.valid_psnr, 's--', markersize=3, color='tab:orange')
+    right.set(xlabel='epoch', ylabel='valid PSNR, dB')
+    return fig
+
 # %% ../nbs/03_training.ipynb #3fd5bf5c
 @dataclass
 class History:
@@ -38,22 +50,12 @@ class History:
         return len(self.seconds)
 
     def __repr__(self):
-        if not self.seconds:
-            return 'History of 0 epochs'
-        return (f'History of {len(self)} epochs in {sum(self.seconds):.1f} s: train loss {self.train_loss[-1]:.4f}, '
-                f'valid loss {self.valid_loss[-1]:.4f}, valid PSNR {self.valid_psnr[-1]:.2f} dB')
+        last = ', '.join(f'{name} {values[-1]:.4g}' for name, values in vars(self).items() if values)
+        return f'History of {len(self)} epochs' + (f'; the last: {last}' if last else '')
 
     def plot(self):
         "Both losses and the validation PSNR over the epochs, as a Matplotlib figure."
-        epochs = range(1, len(self) + 1)
-        fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout='constrained')
-        left.plot(epochs, self.train_loss, 'o-', markersize=3, label='train')
-        left.plot(epochs, self.valid_loss, 's--', markersize=3, label='valid')
-        left.set(xlabel='epoch', ylabel='mean squared error', yscale='log')
-        left.legend()
-        right.plot(epochs, self.valid_psnr, 's--', markersize=3, color='tab:orange')
-        right.set(xlabel='epoch', ylabel='valid PSNR, dB')
-        return fig
+        return _draw_curves(self)
 
     def _repr_png_(self):
         fig, picture = self.plot(), io.BytesIO()
@@ -83,7 +85,7 @@ def denoise(
     with _evaluating(model) as device:
         return torch.cat([model(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
 
-
+# %% ../nbs/03_training.ipynb #7a7536f2
 def _bar(total, shown):
     # Left to itself, tqdm also heeds the environment variable TQDM_DISABLE.
     return tqdm(total=total, unit='step') if shown else tqdm(total=total, disable=True)
@@ -114,6 +116,29 @@ def _check_fit(images, valid, noise, epochs, batch_size, lr):
     if not (lr > 0 and math.isfinite(lr)):
         raise ValueError(f'lr must be a finite number above 0, not {lr!r}')
 
+# %% ../nbs/03_training.ipynb #af08efb0
+def _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar):
+    "One pass over the images. Returns the mean loss."
+    total = 0.
+    for index in torch.randperm(len(images), device=images.device).split(batch_size):
+        clean = images[index]
+        loss = mse_loss(model(noise(clean)), clean)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        total += loss.detach() * len(index)
+        bar.update()
+    return float(total) / len(images)
+
+
+def _validate(model, noisy, clean):
+    "The loss and the mean PSNR on validation images; NaN if there are none."
+    if clean is None:
+        return math.nan, math.nan
+    output = denoise(model, noisy)
+    return mse_loss(output, clean).item(), psnr(output, clean).mean().item()
+
 # %% ../nbs/03_training.ipynb #cfc788cd
 def fit(
     model: nn.Module,  # trained in place; takes and gives images of one shape
@@ -137,38 +162,26 @@ def fit(
     device = torch.device(device) if device else next(model.parameters()).device
     model.to(device)
     images = images.to(device)
-    steps = math.ceil(len(images) / batch_size)
     history, was_training = History(), model.training
+    steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=epochs * steps)
-    with _random_numbers_of(seed), _bar(epochs * steps, progress) as bar:
-        noisy_valid = None if valid is None else noise(valid.to(device))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    with _random_numbers_of(seed), _bar(steps, progress) as bar:
+        noisy_valid = None if valid is None else noise(valid)
         model.train()
         try:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f'epoch {epoch}/{epochs}')
-                start, total = time.perf_counter(), 0.
-                for index in torch.randperm(len(images), device=device).split(batch_size):
-                    clean = images[index]
-                    loss = mse_loss(model(noise(clean)), clean)
-                    optimizer.zero_grad()
-                    loss.backward()
-                    optimizer.step()
-                    schedule.step()
-                    total += loss.detach() * len(index)
-                    bar.update()
-                train_loss = float(total) / len(images)
+                start = time.perf_counter()
+                train_loss = _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar)
                 if not math.isfinite(train_loss):
                     raise FloatingPointError(f'the loss became {train_loss} in epoch {epoch} of {epochs} at the learning rate '
                                              f'lr={lr:g}: start again from a new model with a smaller lr')
                 seconds = time.perf_counter() - start
-                valid_loss = valid_psnr = math.nan
-                if valid is not None:
-                    output = denoise(model, noisy_valid).to(valid.device)
-                    valid_loss, valid_psnr = mse_loss(output, valid).item(), psnr(output, valid).mean().item()
-                for values, value in zip(vars(history).values(), (train_loss, valid_loss, valid_psnr, seconds)):
+                row = train_loss, *_validate(model, noisy_valid, valid), seconds
+                for values, value in zip(vars(history).values(), row):
                     values.append(value)
-                bar.set_postfix(loss=f'{train_loss:.4f}', valid=f'{valid_psnr:.2f} dB')
+                bar.set_postfix(loss=f'{train_loss:.4f}', valid=f'{row[2]:.2f} dB')
         except KeyboardInterrupt:
             warnings.warn(f'stopped in epoch {epoch} of {epochs}: the model keeps what it has learned so far, '
                           f'and the history holds the {len(history)} finished epochs', stacklevel=2)

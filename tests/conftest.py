@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import ReadWriteLock
 
 ROOT = Path(__file__).resolve().parent.parent
 # One cache for the whole run, so that MNIST is unpacked once and nobody's own cache is touched.
@@ -12,6 +13,17 @@ os.environ['DENOISE_AE_HOME'] = str(ROOT / '_build' / 'mnist')
 NOTEBOOKS = sorted((ROOT / 'nbs').glob('*.ipynb'))
 LESSONS = [path for path in NOTEBOOKS if path.stem != 'index']
 sys.path.insert(0, str(ROOT / 'tools'))
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ['OMP_NUM_THREADS'] = '1'  # two tests at a time, one core for each; read when torch is imported
+(ROOT / '_build').mkdir(exist_ok=True)
+TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    "A test that is marked as `alone`, because it takes times, waits until no other runs, and the others wait for it."
+    with TURN.write_lock() if item.get_closest_marker('alone') else TURN.read_lock():
+        return (yield)
 
 
 def read_notebook(path):

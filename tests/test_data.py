@@ -35,23 +35,33 @@ def test_the_package_holds_the_canonical_files():
     assert _sha256['t10k-labels-idx1-ubyte'] == 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2'
 
 
+THIRTY = """
+import multiprocessing as mp
+from denoise_ae.data import mnist
+
+def take(start, results):
+    start.wait()  # all reach the empty cache at the same moment
+    digits = mnist(train=False)
+    results.put((len(digits), int(digits.targets[:100].sum())))
+
+if __name__ == '__main__':
+    context = mp.get_context('fork' if 'fork' in mp.get_all_start_methods() else 'spawn')
+    start, results = context.Barrier(30), context.Queue()
+    processes = [context.Process(target=take, args=(start, results)) for _ in range(30)]
+    for process in processes: process.start()
+    for process in processes: process.join()
+    assert [process.exitcode for process in processes] == [0] * 30
+    print({results.get() for _ in processes})
+"""
+
+
 def test_thirty_processes_at_once_on_an_empty_cache(tmp_path):
-    home = tmp_path / 'cache'
-    env = {**os.environ, 'DENOISE_AE_HOME': str(home)}
-    # Each imports first and then waits for the same moment, so that all reach the empty cache together.
-    code = ('import sys, time; from denoise_ae.data import mnist; print("ready", flush=True); sys.stdin.readline(); '
-            'd = mnist(train=False); print(len(d), int(d.targets[:100].sum()))')
-    processes = [subprocess.Popen([sys.executable, '-c', code], env=env, text=True, stdin=subprocess.PIPE,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(30)]
-    for process in processes:
-        assert process.stdout.readline() == 'ready\n', process.stderr.read()
-    for process in processes:
-        process.stdin.write('\n')
-        process.stdin.flush()
-    for process in processes:
-        out, err = process.communicate(timeout=300)
-        assert process.returncode == 0 and out.split() == ['10000', str(int(mnist(train=False).targets[:100].sum()))], err
-    assert_whole(home)
+    (tmp_path / 'thirty.py').write_text(THIRTY)
+    run = subprocess.run([sys.executable, tmp_path / 'thirty.py'], env={**os.environ, 'DENOISE_AE_HOME': str(tmp_path / 'cache')},
+                         capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == f'{{(10000, {int(mnist(train=False).targets[:100].sum())})}}'
+    assert_whole(tmp_path / 'cache')
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'one bit', 'empty', 'missing', 'longer'])
@@ -89,36 +99,27 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path):
     assert_says_what_to_do(run_python(UNPACK, home=home), home)
 
 
-def nobody():
-    "Options for a process that the permissions of files apply to, also where the tests run as root."
-    return {'user': 65534, 'group': 65534} if os.geteuid() == 0 else {}
+def run_under_permissions(code, home):
+    "Run a piece of Python so that the permissions of files bind it, also where the tests run as root, who is above them."
+    above = ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.geteuid() == 0 else []
+    return subprocess.run([*above, sys.executable, '-c', code], env={**os.environ, 'DENOISE_AE_HOME': str(home)}, capture_output=True, text=True)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no permission bits for folders')
 def test_a_cache_folder_that_cannot_be_written_to(tmp_path):
     home = tmp_path / 'readonly'
-    home.mkdir()
-    open_up(tmp_path)
-    home.chmod(0o555)
-    assert_says_what_to_do(run_python(UNPACK, home=home, cwd='/', **nobody()), home)
+    home.mkdir(mode=0o555)
+    assert_says_what_to_do(run_under_permissions(UNPACK, home), home)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no permission bits for folders')
 def test_a_filled_cache_that_is_read_only_is_used(tmp_path):
-    shutil.copytree(unpack_mnist(), tmp_path / 'home')
-    (tmp_path / 'home' / 'MNIST' / 'raw' / '.lock').unlink(missing_ok=True)
-    for path in [tmp_path / 'home', *(tmp_path / 'home').rglob('*')]:
+    home = shutil.copytree(unpack_mnist(), tmp_path / 'home')
+    for path in [home, *home.rglob('*')]:
         path.chmod(0o555 if path.is_dir() else 0o444)
-    open_up(tmp_path)
-    run = run_python(UNPACK, home=tmp_path / 'home', cwd='/', **nobody())
-    assert run.returncode == 0, run.stderr
-
-
-def open_up(path):
-    "Let another user reach a folder below pytest's private ones."
-    while path.name and path.owner() == __import__('pwd').getpwuid(os.geteuid()).pw_name and str(path) != '/tmp':
-        path.chmod(path.stat().st_mode | 0o055)
-        path = path.parent
+    run = run_under_permissions(UNPACK + f'; open({str(home / "new")!r}, "w")', home)
+    assert run.stdout.strip() == str(home), run.stderr
+    assert 'Permission denied' in run.stderr, 'the folder was read-only'
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='needs a limit on the size of files, which Windows does not have')

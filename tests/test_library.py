@@ -177,10 +177,10 @@ def test_the_packaged_weights_reach_what_the_course_says():
 
 # --- training
 
-def small_fit(valid, seed=0, model_seed=0, **options):
-    torch.manual_seed(model_seed)
+def small_fit(digits, seed=0, **options):
+    torch.manual_seed(0)
     model = Autoencoder()
-    history = fit(model, valid[0][:1000], **{'epochs': 2, 'batch_size': 100, 'seed': seed, 'progress': False} | options)
+    history = fit(model, digits[0][:1000], **{'epochs': 2, 'batch_size': 100, 'seed': seed, 'progress': False} | options)
     return torch.cat([p.detach().flatten() for p in model.parameters()]), history
 
 
@@ -192,17 +192,16 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(valid):
     assert history.train_loss == again.train_loss and history.valid_psnr == again.valid_psnr
 
 
-def test_validation_does_not_change_the_training(valid):
-    with_noise_of_its_own = lambda: GaussianNoise(generator=generator(3))
+def test_the_bar_does_not_change_the_training_and_another_noise_does(valid):
     assert torch.equal(small_fit(valid)[0], small_fit(valid, progress=True)[0])
-    assert not torch.equal(small_fit(valid, noise=with_noise_of_its_own())[0], small_fit(valid)[0])
+    assert not torch.equal(small_fit(valid, noise=GaussianNoise(generator=generator(3)))[0], small_fit(valid)[0])
 
 
 def test_the_callers_random_numbers_go_on_as_if_nothing_had_been(valid):
+    model = Autoencoder.from_pretrained()
     torch.manual_seed(42)
     expected = torch.rand(5)
     torch.manual_seed(42)
-    model = Autoencoder.from_pretrained()
     fit(model, valid[0][:200], epochs=1, progress=False)
     assert torch.equal(torch.rand(5), expected)
 
@@ -298,6 +297,7 @@ def test_the_bar_is_shown_in_a_terminal_and_can_be_switched_off():
     assert hidden.stderr == '' and shown.stdout == hidden.stdout == ''
 
 
+@pytest.mark.alone
 def test_fit_is_three_times_as_fast_as_two_loaders():
     "On a slice; lesson 03 shows a whole epoch. Medians of five, in turns, in this process."
     to_tensor = transforms.ToTensor()
@@ -321,7 +321,7 @@ def test_fit_is_three_times_as_fast_as_two_loaders():
         run()
         return time.perf_counter() - start
     times = [(seconds(tutorial), seconds(ours)) for _ in range(5)]
-    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 2.5
+    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 3
 
 
 # --- latent space
@@ -378,6 +378,7 @@ def test_every_public_name_is_documented(name):
 
 
 def test_nothing_of_the_workshop_is_imported():
-    code = 'import denoise_ae, sys; print([m for m in ("nbdev", "fastcore", "IPython", "ipywidgets", "jupyterlab", "pandas", "pytest") if m in sys.modules])'
+    # pandas is not in the list: scikit-learn imports it where it is installed.
+    code = 'import denoise_ae, sys; print([m for m in ("nbdev", "fastcore", "IPython", "ipywidgets", "jupyterlab", "pytest") if m in sys.modules])'
     run = run_python(code)
     assert run.stdout.strip() == '[]', run.stdout + run.stderr
