@@ -115,7 +115,7 @@ def show_images(
     fig, axes = plt.subplots(len(rows), n, figsize=(.9 * n, 1.05 * len(rows) + .2), squeeze=False, layout='constrained')
     for line, (title, images) in zip(axes, rows.items()):
         for ax, image in zip(line, images):
-            ax.imshow(image.squeeze().detach().cpu(), cmap='gray', vmin=0, vmax=1)
+            ax.imshow(image.squeeze().detach().cpu().numpy(), cmap='gray', vmin=0, vmax=1)
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(title)
     for ax, label in zip(axes[0], [] if labels is None else labels):

@@ -47,7 +47,7 @@ def show_latents(
     fig, axes = plt.subplots(2, (n + 1) // 2, figsize=(9, 3.6), sharex=True, sharey=True, squeeze=False, layout='constrained')
     for ax, i in zip(axes.flat, chosen.tolist()):
         label = int(labels[i])
-        ax.bar(range(latents.shape[1]), latents[i], color=DIGIT_COLORS[label % 10])
+        ax.bar(range(latents.shape[1]), latents[i].tolist(), color=DIGIT_COLORS[label % 10])
         ax.axhline(0, color='black', linewidth=.5)
         ax.set_title(f'a {label}')
     fig.supxlabel('latent dimension')
@@ -79,9 +79,9 @@ def show_projections(
     fig, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5.2), squeeze=False, layout='constrained')
     for ax, (title, xy) in zip(axes[0], points.items()):
         for digit in labels.unique().tolist():
-            x, y = xy[shown[labels[shown] == digit]].T
+            x, y = xy[shown[labels[shown] == digit]].T.numpy()
             ax.scatter(x, y, s=22, marker=f'${digit}$', color=DIGIT_COLORS[digit % 10], linewidths=0)
-            ax.text(x.median(), y.median(), str(digit), fontsize=20, fontweight='bold', ha='center', va='center',
+            ax.text(np.median(x), np.median(y), str(digit), fontsize=20, fontweight='bold', ha='center', va='center',
                     path_effects=[withStroke(linewidth=4, foreground='white')])
         ax.set(title=title, xticks=[], yticks=[])
     return fig

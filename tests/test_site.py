@@ -10,21 +10,25 @@ from urllib.parse import unquote, urlparse
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import LESSONS, NOTEBOOKS, ROOT
+from filelock import FileLock
 from playwright.sync_api import expect, sync_playwright
 
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent']
 PAGES = [f'{path.stem}.html' for path in NOTEBOOKS] + [f'api/{name}.html' for name in MODULES]
 
-# One worker builds the site and drives the browser.
-pytestmark = pytest.mark.xdist_group('site')
-
 
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
-    "The site, built and then moved to another folder: nothing in it may depend on where it was made."
-    subprocess.run([sys.executable, ROOT / 'tools' / 'site_builder.py'], check=True, cwd=ROOT)
-    return shutil.copytree(ROOT / '_docs', tmp_path_factory.mktemp('moved') / 'a folder with spaces')
+    "The site, built once for all workers and then moved to another folder: nothing in it may depend on where it was made."
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if 'PYTEST_XDIST_WORKER' in os.environ else shared
+    moved = shared / 'a folder with spaces'
+    with FileLock(shared / 'site.lock'):
+        if not moved.exists():
+            subprocess.run([sys.executable, ROOT / 'tools' / 'site_builder.py'], check=True, cwd=ROOT)
+            shutil.copytree(ROOT / '_docs', moved)
+    return moved
 
 
 @pytest.fixture(scope='module')

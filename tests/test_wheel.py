@@ -49,7 +49,7 @@ print('used', len(images), separation(latents, labels[:500], latents))
 def wheel(tmp_path_factory):
     # From a copy, so that what lies about in build/ can't get into the wheel, nor the build into the repository.
     source, out = tmp_path_factory.mktemp('source') / 'repository', tmp_path_factory.mktemp('wheel')
-    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', '.venv*', '_build', '_docs', '_proc', 'build', 'dist', '*.egg-info', '__pycache__'))
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', 'nbs', 'tests', '.venv*', '_build', '_docs', '_proc', 'build', 'dist', '*.egg-info', '__pycache__'))
     subprocess.run([sys.executable, '-m', 'build', '--wheel', '--no-isolation', '--outdir', out, source], check=True, capture_output=True)
     return next(out.glob('*.whl'))
 

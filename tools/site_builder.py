@@ -33,7 +33,8 @@ def typeset(page):
     "Turn TeX into MathML, which browsers draw themselves, and drop the links to KaTeX on another host."
     def convert(match):
         display = 'block' if match[1] == 'display' else 'inline'
-        return latex2mathml.converter.convert(html.unescape(match[2]).strip()[2:-2].strip(), display=display)
+        math = latex2mathml.converter.convert(html.unescape(match[2]).strip()[2:-2].strip(), display=display)
+        return math.replace('<math ', '<math tabindex="0" ') if display == 'block' else math  # long ones scroll, by keyboard too
     page = re.sub(r'<span class="math (inline|display)">(.*?)</span>', convert, page, flags=re.S)
     return re.sub(r'<(link|script)[^>]*katex[^>]*>(</script>)?\n?', '', page)
 
@@ -45,6 +46,12 @@ def search_from_a_folder(out):
         f'const searchIndex = {index};\nconst fetchFile = window.fetch;\n'
         'window.fetch = (what, ...more) => String(what).endsWith("search.json")\n'
         '  ? Promise.resolve(new Response(JSON.stringify(searchIndex))) : fetchFile(what, ...more);\n', encoding='utf-8')
+
+
+def use_fonts_of_the_system(out):
+    "Keep the themes from asking another host for their fonts."
+    for theme in (out / 'site_libs' / 'themes').glob('*.css'):
+        theme.write_text(re.sub(r'@import url\(["\']?https?:.*?["\']?\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')
 
 
 def build(notebooks=ROOT / 'nbs'):
@@ -62,9 +69,11 @@ def build(notebooks=ROOT / 'nbs'):
     if warnings:
         raise SystemExit('the site has faults:\n' + '\n'.join(warnings))
     search_from_a_folder(site.out)
+    use_fonts_of_the_system(site.out)
     for page in site.out.rglob('*.html'):
         text = typeset(page.read_text(encoding='utf-8'))
         text = re.sub(r'(<script src=")([^"]*)(smalldocs\.js")', r'\1\2search-index.js" defer></script>\n\1\2\3', text)
+        text = text.replace('role="img"></i>', 'aria-hidden="true"></i>')  # an icon in a link that has a label
         page.write_text(text, encoding='utf-8')
     return site.out / 'index.html'
 
