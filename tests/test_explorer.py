@@ -54,8 +54,8 @@ def test_the_slider_changes_the_picture(lab):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
         page = browser.new_page(viewport={'width': 1400, 'height': 1000})
         page.goto(lab)
-        page.locator('.jp-Notebook').wait_for(timeout=120_000)
-        page.locator('.jp-NotebookPanel-toolbar').wait_for(timeout=60_000)
+        page.get_by_text('| Idle').wait_for(timeout=180_000)  # the kernel is there
+        page.locator('.jp-Notebook .jp-Cell').first.click()
         page.get_by_role('menuitem', name='Run', exact=True).click()
         page.get_by_text('Run All Cells', exact=True).click()
         picture = page.locator('.jp-OutputArea img').last
