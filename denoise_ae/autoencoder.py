@@ -8,7 +8,9 @@ Docs: https://denoise-ae.github.io/denoise_ae/autoencoder.html.md"""
 __all__ = ['Autoencoder']
 
 # %% ../nbs/02_autoencoder.ipynb #f78d8f42
+import io
 import os
+import re
 from contextlib import redirect_stdout
 from importlib.resources import files
 
@@ -26,11 +28,18 @@ class _Pretrained(PyTorchModelHubMixin):
         **kwargs,  # passed on to huggingface_hub
     ):
         "A trained model. With no argument, the one of the course; its weights come with the package."
-        source = pretrained_model_name_or_path or files('denoise_ae') / 'weights' / cls.__name__.lower()
-        if str(source).startswith(('.', '~', '/')) and not os.path.isdir(source):
-            raise FileNotFoundError(f'there is no folder {source} to load a model from')
-        with redirect_stdout(None):  # huggingface_hub prints a line for each local folder
-            return super().from_pretrained(str(source), **{'strict': True} | kwargs)
+        source = pretrained_model_name_or_path
+        if source is None:
+            source = files('denoise_ae') / 'weights' / cls.__name__.lower()
+        source = os.path.expanduser(source)
+        if os.path.isdir(source):
+            for name in ('config.json', 'model.safetensors'):
+                if not os.path.isfile(os.path.join(source, name)):
+                    raise FileNotFoundError(f'there is no {name} in {source}: is it a folder that save_pretrained wrote?')
+        elif not re.fullmatch(r'\w[\w.-]*(/\w[\w.-]*)?', source):  # the form of a name on the Hub
+            raise FileNotFoundError(f'there is no folder {source!r} to load a model from')
+        with redirect_stdout(io.StringIO()):  # huggingface_hub prints a line for each local folder
+            return super().from_pretrained(source, **{'strict': True} | kwargs)
 
 # %% ../nbs/02_autoencoder.ipynb #e94863c2
 def _as_rows(x, taker):
@@ -64,7 +73,7 @@ class Autoencoder(_Pretrained, nn.Module):
         self.decoder = nn.Sequential(*_layers(latent_dim, 16, 32, 64, 128, 256, 784), nn.Sigmoid())
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.orthogonal_(layer.weight, gain=2 ** .5)  # Saxe et al., 2014: keeps the size of a signal through ReLUs
+                nn.init.orthogonal_(layer.weight, gain=2 ** .5)  # Saxe et al., 2014; the gain for ReLUs: He et al., 2015
                 nn.init.zeros_(layer.bias)
 
     def encode(self, x):

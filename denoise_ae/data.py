@@ -8,6 +8,7 @@ Docs: https://denoise-ae.github.io/denoise_ae/data.html.md"""
 __all__ = ['cache_folder', 'unpack_mnist', 'mnist', 'as_tensors', 'mnist_tensors', 'show_images', 'one_of_each']
 
 # %% ../nbs/00_data.ipynb #41acf3f7
+import errno
 import hashlib
 import lzma
 import os
@@ -31,21 +32,30 @@ def cache_folder() -> Path:  # the folder, which may not exist yet
     return Path(os.environ.get('DENOISE_AE_HOME') or user_cache_dir('denoise_ae', appauthor=False)).expanduser()
 
 # %% ../nbs/00_data.ipynb #8b7c08eb
-def _intact(path):
-    "Whether the file at `path` is there and holds exactly the original bytes."
+def _original(name):
+    "The bytes of a file as it was published, from the packed one."
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == _sha256[path.name]
+        content = lzma.decompress((_packed / f'{name}.xz').read_bytes())
+    except (OSError, lzma.LZMAError) as error:
+        raise RuntimeError(f'{name}.xz in the installed package is missing or damaged: reinstall denoise_ae') from error
+    return content
+
+
+def _intact(path, name):
+    "Whether the file at `path` is there and holds exactly the published bytes of `name`."
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == _sha256[name]
     except OSError:
         return False
 
 
 def _unpack(path):
-    "Make the file at `path` from the packed one. It appears whole or not at all."
-    part = path.with_name(f'{path.name}.{os.getpid()}.part')
+    "Make the file at `path`. It appears whole or not at all."
+    content, part = _original(path.name), path.with_name(f'{path.name}.part')
     try:
-        part.write_bytes(lzma.decompress((_packed / f'{path.name}.xz').read_bytes()))
-        if hashlib.sha256(part.read_bytes()).hexdigest() != _sha256[path.name]:
-            raise RuntimeError(f'{path.name} in the installed package is damaged: reinstall denoise_ae')
+        part.write_bytes(content)
+        if not _intact(part, path.name):
+            raise OSError(errno.EIO, f'{part.name} reads otherwise than it was written')
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -59,13 +69,13 @@ def unpack_mnist(
     Raises an `OSError` that names the folder if it can't be written to or the disk is full."""
     root = Path(folder or cache_folder())
     raw = root / 'MNIST' / 'raw'
-    if all(_intact(raw / name) for name in _sha256):
+    if all(_intact(raw / name, name) for name in _sha256):
         return root
     try:
         raw.mkdir(parents=True, exist_ok=True)
         with FileLock(raw / '.lock'):
             for name in _sha256:
-                if not _intact(raw / name):
+                if not _intact(raw / name, name):
                     _unpack(raw / name)
     except OSError as error:
         raise OSError(error.errno, f'MNIST could not be unpacked into the cache folder {raw}: {error.strerror or error}. '
@@ -128,5 +138,6 @@ def one_of_each(
     seed: int = 0,  # which ones are picked
 ) -> torch.Tensor:  # int64, one index for each class, in the order of the classes
     "The index of one random item of each class."
+    labels = labels.cpu()
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     return torch.stack([order[labels[order] == label][0] for label in labels.unique()])

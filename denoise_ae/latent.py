@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KNeighborsClassifier
 from torch import nn
 
-from .training import _evaluating
+from .training import _in_batches
 
 # %% ../nbs/04_latent.ipynb #dd221948
 def encode(
@@ -28,10 +28,14 @@ def encode(
     batch_size: int = 1000,  # how many images at a time
 ) -> torch.Tensor:  # latent vectors, `(N, latent_dim)`, on the device of `images`
     "The latent vectors of images: the output of the model's encoder."
-    with _evaluating(model) as device:
-        return torch.cat([model.encode(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
+    return _in_batches(model, model.encode, images, batch_size)
 
 # %% ../nbs/04_latent.ipynb #8eeefcfd
+def _array(x):
+    "A tensor from any device, with or without gradients, or anything else, as a NumPy array."
+    return x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+
+
 DIGIT_COLORS = plt.colormaps['tab10'].colors  # one colour for each digit, the same in every figure
 
 
@@ -42,21 +46,23 @@ def show_latents(
     seed: int = 0,  # which ones
 ):  # the Matplotlib figure
     "The latent vectors of a few random images as bars, on one scale, sorted by label."
-    chosen = torch.randperm(len(latents), generator=torch.Generator().manual_seed(seed))[:n]
-    chosen = chosen[labels[chosen].argsort()]
+    latents, labels = _array(latents), _array(labels)
+    chosen = torch.randperm(len(latents), generator=torch.Generator().manual_seed(seed))[:n].numpy()
+    chosen = chosen[labels[chosen].argsort(kind='stable')]
     fig, axes = plt.subplots(2, (n + 1) // 2, figsize=(9, 3.6), sharex=True, sharey=True, squeeze=False, layout='constrained')
     for ax, i in zip(axes.flat, chosen.tolist()):
         label = int(labels[i])
-        ax.bar(range(latents.shape[1]), latents[i].tolist(), color=DIGIT_COLORS[label % 10])
+        ax.bar(range(latents.shape[1]), latents[i], color=DIGIT_COLORS[label % 10])
         ax.axhline(0, color='black', linewidth=.5)
         ax.set_title(f'a {label}')
     fig.supxlabel('latent dimension')
+    fig.supylabel('value')
     return fig
 
 # %% ../nbs/04_latent.ipynb #b3efa80b
 def project(
     latents: torch.Tensor,  # `(N, D)`
-    method: str = 'pca',  # 'pca', or 'tsne' with PCA as its start and a learning rate of N / 12 (Kobak & Berens, 2019)
+    method: str = 'pca',  # 'pca', or 'tsne' with PCA as its start and scikit-learn's automatic learning rate (after Kobak & Berens, 2019)
     seed: int = 0,  # of t-SNE's random numbers
 ) -> torch.Tensor:  # points in the plane, float32 `(N, 2)`
     "Points in two dimensions for vectors in many. Raises a `ValueError` for an unknown method or too few vectors."
@@ -64,9 +70,9 @@ def project(
                'tsne': lambda: TSNE(init='pca', learning_rate='auto', random_state=seed, n_jobs=-1)}
     if method not in methods:
         raise ValueError(f"method must be 'pca' or 'tsne', not {method!r}")
-    if latents.ndim != 2 or len(latents) <= 30:
-        raise ValueError(f'latents must be more than 30 vectors, (N, D), not of shape {tuple(latents.shape)}')
-    return torch.from_numpy(methods[method]().fit_transform(latents.cpu().numpy())).float()
+    if latents.ndim != 2 or len(latents) <= 30 or latents.shape[1] < 2:
+        raise ValueError(f'latents must be more than 30 vectors of two or more numbers, (N, D), not of shape {tuple(latents.shape)}')
+    return torch.from_numpy(methods[method]().fit_transform(_array(latents))).float()
 
 # %% ../nbs/04_latent.ipynb #c45ffd39
 def show_projections(
@@ -74,14 +80,16 @@ def show_projections(
     labels: torch.Tensor,  # `(N,)`, digits 0 to 9
     n: int = 1500,  # how many points are drawn, at random
 ):  # the Matplotlib figure
-    "Points in the plane side by side, each drawn as its digit in the digit's colour, with a large digit at the middle of each class."
-    shown = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:n]
+    "Points in the plane side by side, each drawn as its digit in the digit's colour, with a large digit near the middle of each class."
+    labels = _array(labels)
+    shown = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))[:n].numpy()
     fig, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5.2), squeeze=False, layout='constrained')
     for ax, (title, xy) in zip(axes[0], points.items()):
-        for digit in labels.unique().tolist():
-            x, y = xy[shown[labels[shown] == digit]].T.numpy()
-            ax.scatter(x, y, s=22, marker=f'${digit}$', color=DIGIT_COLORS[digit % 10], linewidths=0)
-            ax.text(np.median(x), np.median(y), str(digit), fontsize=20, fontweight='bold', ha='center', va='center',
+        for digit in np.unique(labels[shown]).tolist():
+            of_class = _array(xy)[shown[labels[shown] == digit]]
+            ax.scatter(*of_class.T, s=22, marker=f'${digit}$', color=DIGIT_COLORS[digit % 10], linewidths=0)
+            home = of_class[np.linalg.norm(of_class - np.median(of_class, axis=0), axis=1).argmin()]
+            ax.text(*home, str(digit), fontsize=20, fontweight='bold', ha='center', va='center',
                     path_effects=[withStroke(linewidth=4, foreground='white')])
         ax.set(title=title, xticks=[], yticks=[])
     return fig
@@ -97,13 +105,15 @@ def separation(
 
     kNN accuracy (k = 10) is fitted on one half of the points and read on the other; silhouette (Rousseeuw, 1987)
     and trustworthiness (Venna & Kaski, 2001; k = 10) are of that other half."""
-    points, labels = np.asarray(points), np.asarray(labels)
+    points, labels = _array(points), _array(labels)
     if points.ndim != 2 or len(points) != len(labels) or len(points) < 50:
         raise ValueError(f'points must be at least 50 vectors, (N, D), with a label each, not of shape {points.shape} with {len(labels)} labels')
+    if original is not None and len(original) != len(points):
+        raise ValueError(f'original must have a vector for each of the {len(points)} points, not {len(original)}')
     fitted, read = train_test_split(np.arange(len(points)), train_size=.5, random_state=seed, stratify=labels)
     knn = KNeighborsClassifier(n_neighbors=10).fit(points[fitted], labels[fitted])
     scores = {'knn_accuracy': knn.score(points[read], labels[read]),
               'silhouette': float(silhouette_score(points[read], labels[read]))}
     if original is not None:
-        scores['trustworthiness'] = trustworthiness(np.asarray(original)[read], points[read], n_neighbors=10)
+        scores['trustworthiness'] = trustworthiness(_array(original)[read], points[read], n_neighbors=10)
     return scores

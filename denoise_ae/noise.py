@@ -19,7 +19,8 @@ from torch.utils.data import get_worker_info
 def _check_pixels(x, taker):
     "Raise a `TypeError` that says what to do, unless `x` is a tensor of floating-point pixels."
     if not isinstance(x, torch.Tensor):
-        raise TypeError(f'{taker} takes a tensor, not {type(x).__name__}: convert it with transforms.ToTensor() first')
+        advice = 'hand over its images only' if isinstance(x, tuple) else 'convert it with transforms.ToTensor() first'
+        raise TypeError(f'{taker} takes a tensor, not {type(x).__name__}: {advice}')
     if not x.is_floating_point():
         raise TypeError(f'{taker} takes floating-point pixels, not {x.dtype}: divide by 255 first, as ToTensor does')
 
@@ -36,6 +37,8 @@ class _Noise(nn.Module):
     "What all noises share: a generator of their own if they are given one, and clipping."
     def __init__(self, clip, generator):
         super().__init__()
+        if not isinstance(generator, torch.Generator | None):
+            raise TypeError(f'generator must be a torch.Generator, not {generator!r}: torch.Generator().manual_seed(0) makes one')
         self.clip, self.generator, self._worker_seed = clip, generator, None
 
     def randn_like(self, x):

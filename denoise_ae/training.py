@@ -14,8 +14,10 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from numbers import Integral
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss
@@ -23,25 +25,28 @@ from tqdm.auto import tqdm
 
 from .autoencoder import Autoencoder
 from .data import mnist_tensors, one_of_each, show_images
-from .noise import GaussianNoise, _check_pixels, psnr
+from .noise import GaussianNoise, _check_number, _check_pixels, psnr
 
 # %% ../nbs/03_training.ipynb #3fd5bf50
 def _draw_curves(history):
-    epochs = range(1, len(history) + 1)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout='constrained')
+    epochs, validated = range(1, len(history) + 1), not np.isnan(history.valid_loss).all()
+    fig, axes = plt.subplots(1, 1 + validated, figsize=(4.5 + 4.5 * validated, 3.2), squeeze=False, layout='constrained')
+    left, right = axes[0, 0], axes[0, -1]
     left.plot(epochs, history.train_loss, 'o-', markersize=3, label='train')
-    left.plot(epochs, history.valid_loss, 's--', markersize=3, label='valid')
+    if validated:
+        left.plot(epochs, history.valid_loss, 's--', markersize=3, label='valid')
+        right.plot(epochs, history.valid_psnr, 's--', markersize=3, color='tab:orange')
+        right.set(xlabel='epoch', ylabel='valid PSNR, dB')
     left.set(xlabel='epoch', ylabel='mean squared error', yscale='log')
+    left.yaxis.set_minor_formatter('{x:.2g}')
     left.legend()
-    right.plot(epochs, history.valid_psnr, 's--', markersize=3, color='tab:orange')
-    right.set(xlabel='epoch', ylabel='valid PSNR, dB')
     return fig
 
 # %% ../nbs/03_training.ipynb #3fd5bf5c
 @dataclass
 class History:
     "What `fit` measured, one entry for each finished epoch. It draws itself in a notebook."
-    train_loss: list = field(default_factory=list)  # mean squared error per pixel over the epoch
+    train_loss: list = field(default_factory=list)  # mean squared error per pixel, over the epoch
     valid_loss: list = field(default_factory=list)  # the same on the validation images, after the epoch; NaN without any
     valid_psnr: list = field(default_factory=list)  # their mean PSNR, dB
     seconds: list = field(default_factory=list)  # duration of the epoch, validation left out
@@ -49,12 +54,20 @@ class History:
     def __len__(self):
         return len(self.seconds)
 
+    def append(self, *row):
+        "Add the figures of an epoch, in the order above."
+        for values, value in zip(vars(self).values(), row, strict=True):
+            values.append(value)
+
+    def last(self):
+        "The figures of the last epoch in one line, without those that were not measured."
+        return ', '.join(f'{name} {v[-1]:.4g}' for name, v in vars(self).items() if v and not math.isnan(v[-1]))
+
     def __repr__(self):
-        last = ', '.join(f'{name} {values[-1]:.4g}' for name, values in vars(self).items() if values)
-        return f'History of {len(self)} epochs' + (f'; the last: {last}' if last else '')
+        return f'History of {len(self)} epochs; the last: {self.last() or "none"}'
 
     def plot(self):
-        "Both losses and the validation PSNR over the epochs, as a Matplotlib figure."
+        "The losses and the validation PSNR over the epochs, as a Matplotlib figure."
         return _draw_curves(self)
 
     def _repr_png_(self):
@@ -65,15 +78,22 @@ class History:
 
 # %% ../nbs/03_training.ipynb #7a7536f8
 @contextmanager
-def _evaluating(model):
-    "Evaluation mode without gradients, for a while. Gives the device of the model."
-    was_training = model.training
-    model.eval()
+def _in_mode(model, training):
+    "Training or evaluation mode for a while; then every part of the model is as it was."
+    modes = {part: part.training for part in model.modules()}
+    model.train(training)
     try:
-        with torch.no_grad():
-            yield next(model.parameters()).device
+        yield
     finally:
-        model.train(was_training)
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _in_batches(model, function, images, batch_size):
+    "What `function` makes of the images, on their device, in evaluation mode and without gradients."
+    device = next(model.parameters(), images).device
+    with _in_mode(model, training=False), torch.no_grad():
+        return torch.cat([function(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
 
 
 def denoise(
@@ -82,8 +102,7 @@ def denoise(
     batch_size: int = 1000,  # how many images at a time
 ) -> torch.Tensor:  # what the model makes of them, of the same shape, on the device of `images`
     "Apply a model to many images, in evaluation mode and without gradients."
-    with _evaluating(model) as device:
-        return torch.cat([model(batch.to(device)).to(images.device) for batch in images.split(batch_size)])
+    return _in_batches(model, model, images, batch_size)
 
 # %% ../nbs/03_training.ipynb #7a7536f2
 def _bar(total, shown):
@@ -92,10 +111,13 @@ def _bar(total, shown):
 
 
 @contextmanager
-def _random_numbers_of(seed):
+def _random_numbers_of(seed, device=torch.device('cpu')):
     "Random numbers from `seed` for a while; then PyTorch's generators go on as if nothing had been."
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    others = None if device.type == 'cpu' else torch.get_device_module(device)
+    with torch.random.fork_rng(range(others.device_count()) if others else [], device_type=device.type):
+        torch.default_generator.manual_seed(seed)
+        if others:
+            getattr(others, 'manual_seed_all', others.manual_seed)(seed)
         yield
 
 # %% ../nbs/03_training.ipynb #9b18ddcd
@@ -111,10 +133,11 @@ def _check_fit(images, valid, noise, epochs, batch_size, lr):
     if not callable(noise):
         raise TypeError(f'noise must be a transform such as GaussianNoise(std=0.1), not {noise!r}')
     for name, value in (('epochs', epochs), ('batch_size', batch_size)):
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, Integral) or value < 1:
             raise ValueError(f'{name} must be a whole number of at least 1, not {value!r}')
-    if not (lr > 0 and math.isfinite(lr)):
-        raise ValueError(f'lr must be a finite number above 0, not {lr!r}')
+    _check_number('lr', lr)
+    if lr <= 0:
+        raise ValueError(f'lr must be above 0, not {lr!r}')
 
 # %% ../nbs/03_training.ipynb #af08efb0
 def _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar):
@@ -159,34 +182,29 @@ def fit(
     warning; the model keeps what it has learned. Raises a `ValueError` or `TypeError` for input it can't train on,
     and a `FloatingPointError` if the loss is no longer a finite number."""
     _check_fit(images, valid, noise, epochs, batch_size, lr)
-    device = torch.device(device) if device else next(model.parameters()).device
+    device = next(model.parameters(), images).device if device is None else torch.device(device)
     model.to(device)
     images = images.to(device)
-    history, was_training = History(), model.training
+    history = History()
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
-    with _random_numbers_of(seed), _bar(steps, progress) as bar:
+    with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(steps, progress) as bar:
         noisy_valid = None if valid is None else noise(valid)
-        model.train()
         try:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f'epoch {epoch}/{epochs}')
                 start = time.perf_counter()
                 train_loss = _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar)
-                if not math.isfinite(train_loss):
-                    raise FloatingPointError(f'the loss became {train_loss} in epoch {epoch} of {epochs} at the learning rate '
-                                             f'lr={lr:g}: start again from a new model with a smaller lr')
                 seconds = time.perf_counter() - start
-                row = train_loss, *_validate(model, noisy_valid, valid), seconds
-                for values, value in zip(vars(history).values(), row):
-                    values.append(value)
-                bar.set_postfix(loss=f'{train_loss:.4f}', valid=f'{row[2]:.2f} dB')
+                if not (math.isfinite(train_loss) and all(p.isfinite().all() for p in model.parameters())):
+                    raise FloatingPointError(f'the training broke down in epoch {epoch} of {epochs} at the learning rate lr={lr:g} '
+                                             f'(loss {train_loss}): start again from a new model with a smaller lr')
+                history.append(train_loss, *_validate(model, noisy_valid, valid), seconds)
+                bar.set_postfix_str(history.last())
         except KeyboardInterrupt:
             warnings.warn(f'stopped in epoch {epoch} of {epochs}: the model keeps what it has learned so far, '
                           f'and the history holds the {len(history)} finished epochs', stacklevel=2)
-        finally:
-            model.train(was_training)
     return history
 
 # %% ../nbs/03_training.ipynb #6bf1cb0e

@@ -1,28 +1,34 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import ReadWriteLock
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 # One cache for the whole run, so that MNIST is unpacked once and nobody's own cache is touched.
 os.environ['DENOISE_AE_HOME'] = str(ROOT / '_build' / 'mnist')
+CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 NOTEBOOKS = sorted((ROOT / 'nbs').glob('*.ipynb'))
 LESSONS = [path for path in NOTEBOOKS if path.stem != 'index']
 sys.path.insert(0, str(ROOT / 'tools'))
-if 'PYTEST_XDIST_WORKER' in os.environ:
-    os.environ['OMP_NUM_THREADS'] = '1'  # two tests at a time, one core for each; read when torch is imported
 (ROOT / '_build').mkdir(exist_ok=True)
 TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
-    "A test that is marked as `alone`, because it takes times, waits until no other runs, and the others wait for it."
-    with TURN.write_lock() if item.get_closest_marker('alone') else TURN.read_lock():
+    "A test that is marked as `alone` waits until no other runs, the others wait for it, and it has all cores; the others have one."
+    alone = bool(item.get_closest_marker('alone'))
+    with TURN.write_lock() if alone else TURN.read_lock():
+        threads = os.cpu_count() if alone else 1
+        os.environ['OMP_NUM_THREADS'] = str(threads)  # for the processes that the test starts
+        torch.set_num_threads(threads)
         return (yield)
 
 
@@ -35,6 +41,20 @@ def run_python(code, *, home=None, cwd=None, timeout=300, **options):
     "Run a piece of Python in a process of its own."
     env = {**os.environ, **({'DENOISE_AE_HOME': str(home)} if home else {})}
     return subprocess.run([sys.executable, '-c', code], env=env, cwd=cwd, timeout=timeout, capture_output=True, text=True, **options)
+
+
+def under_permissions():
+    "What to put before a command so that the permissions of files bind it, also where the tests run as root, who is above them."
+    return ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.name != 'nt' and os.geteuid() == 0 else []
+
+
+@pytest.fixture(scope='module')
+def browser():
+    assert CHROMIUM, 'this test needs Chromium: apt-get install chromium, or name a browser in the variable CHROMIUM'
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope='session')

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from conftest import run_python
+from conftest import run_python, under_permissions
 from torchvision import datasets
 
 from denoise_ae import as_tensors, mnist, mnist_tensors, unpack_mnist
@@ -79,6 +79,28 @@ def test_a_damaged_cache_file_is_made_again(damage, tmp_path):
     assert_whole(tmp_path)
 
 
+@pytest.mark.parametrize('damage', ['truncated', 'altered', 'missing'])
+def test_a_damaged_package_is_named(damage, tmp_path, monkeypatch):
+    packed = shutil.copytree(_packed, tmp_path / 'mnist')
+    path = packed / 'train-labels-idx1-ubyte.xz'
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.unlink()
+    if damage != 'missing':
+        path.write_bytes(data if damage == 'altered' else data[:-100])
+    monkeypatch.setattr('denoise_ae.data._packed', packed)
+    with pytest.raises(RuntimeError, match='train-labels-idx1-ubyte.xz in the installed package .* reinstall denoise_ae'):
+        unpack_mnist(tmp_path / 'home')
+
+
+def test_what_an_interrupted_process_left_behind_is_used_up(tmp_path):
+    path = raw_files(tmp_path)['t10k-images-idx3-ubyte']
+    path.parent.mkdir(parents=True)
+    path.with_name(f'{path.name}.part').write_bytes(b'half')
+    unpack_mnist(tmp_path)
+    assert_whole(tmp_path)
+
+
 def test_an_intact_cache_is_left_alone(tmp_path):
     shutil.copytree(unpack_mnist(), tmp_path, dirs_exist_ok=True)
     before = {path: path.stat().st_mtime_ns for path in raw_files(tmp_path).values()}
@@ -100,9 +122,7 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path):
 
 
 def run_under_permissions(code, home):
-    "Run a piece of Python so that the permissions of files bind it, also where the tests run as root, who is above them."
-    above = ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.geteuid() == 0 else []
-    return subprocess.run([*above, sys.executable, '-c', code], env={**os.environ, 'DENOISE_AE_HOME': str(home)}, capture_output=True, text=True)
+    return subprocess.run([*under_permissions(), sys.executable, '-c', code], env={**os.environ, 'DENOISE_AE_HOME': str(home)}, capture_output=True, text=True)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='Windows has no permission bits for folders')

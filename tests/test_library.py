@@ -7,11 +7,13 @@ import re
 import signal
 import statistics
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import run_python
+from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
@@ -46,6 +48,11 @@ def test_noise_on_what_is_no_float_tensor(valid):
         GaussianNoise()(np.zeros((28, 28)))
     with pytest.raises(TypeError, match='ToTensor.*first'):
         mnist(transform=GaussianNoise())[0]
+
+
+def test_a_generator_that_is_none():
+    with pytest.raises(TypeError, match=r'torch.Generator\(\).manual_seed\(0\)'):
+        GaussianNoise(generator=0)
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -162,6 +169,35 @@ def test_loading_what_is_not_there(tmp_path):
         Autoencoder.from_pretrained(tmp_path / 'nowhere')
 
 
+@pytest.mark.parametrize('name', ['', './nowhere', '/no/where', 'C:\\\\nowhere', 'three/part/name', Path('no') / 'where' / 'at all'])
+def test_folders_that_are_not_there(name):
+    with pytest.raises(FileNotFoundError, match='no folder'):
+        Autoencoder.from_pretrained(name)
+
+
+@pytest.mark.parametrize('name', ['config.json', 'model.safetensors'])
+def test_a_folder_with_half_a_model(name, tmp_path):
+    Autoencoder(latent_dim=3).save_pretrained(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=f'no {name} in .*save_pretrained'):
+        Autoencoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows finds the home folder otherwise')
+def test_a_folder_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    Autoencoder(latent_dim=3).save_pretrained(tmp_path / 'model')
+    assert Autoencoder.from_pretrained('~/model').encoder[-1].out_features == 3
+
+
+def test_weights_that_lack_a_layer_are_refused(tmp_path):
+    model = Autoencoder()
+    model.save_pretrained(tmp_path)
+    save_file({name: w for name, w in model.state_dict().items() if 'decoder.10' not in name}, tmp_path / 'model.safetensors')
+    with pytest.raises(RuntimeError, match='Missing key'):
+        Autoencoder.from_pretrained(tmp_path)
+
+
 def test_weights_of_another_network_are_refused(tmp_path):
     Autoencoder(latent_dim=3).save_pretrained(tmp_path)
     (tmp_path / 'config.json').write_text('{"latent_dim": 10}')
@@ -184,6 +220,7 @@ def small_fit(digits, seed=0, **options):
     return torch.cat([p.detach().flatten() for p in model.parameters()]), history
 
 
+@pytest.mark.alone  # with all cores, as users have it
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(valid):
     first, history = small_fit(valid, valid=valid[0][1000:1200])
     second, again = small_fit(valid, valid=valid[0][1000:1200])
@@ -227,17 +264,24 @@ def test_the_history_holds_what_was_measured(valid):
     assert history.valid_loss[-1] == pytest.approx(nn.functional.mse_loss(output, valid[0][1000:1500]).item(), rel=1e-5)
     assert .01 < history.train_loss[-1] < .25, 'the loss is a mean over pixels, not a sum'
     assert history._repr_png_()[:4] == b'\x89PNG' and '3 epochs' in repr(history)
-    assert repr(History()) == 'History of 0 epochs'
-    assert np.isnan(fit(model, valid[0][:100], epochs=1, progress=False).valid_psnr).all()
+    assert repr(History()) == 'History of 0 epochs; the last: none'
+    unmeasured = fit(model, valid[0][:100], epochs=1, progress=False)
+    assert np.isnan(unmeasured.valid_psnr).all() and 'valid' not in repr(unmeasured)
+    assert [len(h.plot().axes) for h in (history, unmeasured)] == [2, 1]
 
 
-def test_the_mode_of_the_model_is_left_as_it_was(valid):
+def test_the_mode_of_every_part_is_left_as_it_was(valid):
     model = Autoencoder.from_pretrained()
     fit(model, valid[0][:100], epochs=1, progress=False)
     assert not model.training
     model.train()
+    model.encoder.eval()
     denoise(model, valid[0][:10]), encode(model, valid[0][:10])
-    assert model.training
+    assert model.training and model.decoder.training and not model.encoder.training
+
+
+def test_anything_that_takes_images_can_be_asked_to_denoise(valid):
+    assert torch.equal(denoise(nn.Identity(), valid[0][:10]), valid[0][:10])
 
 
 @pytest.mark.parametrize('options, error, words', [
@@ -251,10 +295,12 @@ def test_the_mode_of_the_model_is_left_as_it_was(valid):
     ({'batch_size': 2.5}, ValueError, 'batch_size must be'),
     ({'lr': -1.}, ValueError, 'lr must be'),
     ({'lr': float('nan')}, ValueError, 'lr must be'),
+    ({'lr': '0.1'}, TypeError, 'lr must be a number, not str'),
+    ({'images': 'pair'}, TypeError, 'takes a tensor, not tuple: hand over its images only'),
 ])
 def test_what_fit_refuses(options, error, words, valid):
     images = valid[0][:10]
-    bad = {'uint8': images.to(torch.uint8), 'times 255': images * 255, 'nan': images * torch.nan, 'empty': images[:0]}
+    bad = {'uint8': images.to(torch.uint8), 'times 255': images * 255, 'nan': images * torch.nan, 'empty': images[:0], 'pair': (images, valid[1][:10])}
     options = {'images': images, 'progress': False} | options
     if isinstance(options['images'], str):
         options['images'] = bad[options['images']]
@@ -265,6 +311,11 @@ def test_what_fit_refuses(options, error, words, valid):
 def test_a_loss_that_is_no_number_stops_with_epoch_and_learning_rate(valid):
     with pytest.raises(FloatingPointError, match=r'in epoch 1 of 5 at the learning rate lr=1e\+30.*smaller lr'):
         fit(Autoencoder(), valid[0][:1000], epochs=5, lr=1e30, progress=False)
+
+
+def test_weights_that_break_in_the_last_step_do_not_pass_for_a_model(valid):
+    with pytest.raises(FloatingPointError, match='in epoch 1 of 1'):
+        fit(Autoencoder(), valid[0][:10], epochs=1, lr=1e300, progress=False)
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends the signal of Ctrl-C, which works otherwise on Windows')
@@ -291,9 +342,9 @@ def test_ctrl_c_leaves_a_usable_model_and_history(valid):
 
 
 def test_the_bar_is_shown_in_a_terminal_and_can_be_switched_off():
-    code = 'import torch; from denoise_ae import *; fit(Autoencoder(), torch.rand(100, 784), epochs=2, progress={})'
+    code = 'import torch; from denoise_ae import *; x = torch.rand(100, 784); fit(Autoencoder(), x, valid=x, epochs=2, progress={})'
     shown, hidden = run_python(code.format(True)), run_python(code.format(False))
-    assert 'epoch 2/2' in shown.stderr and 'dB' in shown.stderr, shown.stderr
+    assert re.search(r'epoch 2/2: 100%.*train_loss 0\.\d+, valid_loss 0\.\d+, valid_psnr \d+', shown.stderr), shown.stderr
     assert hidden.stderr == '' and shown.stdout == hidden.stdout == ''
 
 
@@ -305,20 +356,20 @@ def test_fit_is_three_times_as_fast_as_two_loaders():
     clean = Subset(mnist(transform=to_tensor), range(3200))
     images = torch.stack([image for image, _ in clean])
 
-    def tutorial():
-        model = Autoencoder()
+    def tutorial(model):
         optimizer = torch.optim.Adam(model.parameters())
         for (x, _), (y, _) in zip(DataLoader(noisy, 64), DataLoader(clean, 64)):
             optimizer.zero_grad()
             nn.functional.mse_loss(model(x), y).backward()
             optimizer.step()
 
-    def ours():
-        fit(Autoencoder(), images, epochs=1, batch_size=64, progress=False)
+    def ours(model):
+        fit(model, images, epochs=1, batch_size=64, progress=False)
 
     def seconds(run):
+        model = Autoencoder()
         start = time.perf_counter()
-        run()
+        run(model)
         return time.perf_counter() - start
     times = [(seconds(tutorial), seconds(ours)) for _ in range(5)]
     assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 3
@@ -326,6 +377,7 @@ def test_fit_is_three_times_as_fast_as_two_loaders():
 
 # --- latent space
 
+@pytest.mark.alone  # with all cores, as users have it
 def test_projections_and_their_figures(valid):
     images, labels = valid[0][:300], valid[1][:300]
     latents = encode(Autoencoder.from_pretrained(), images)
@@ -345,8 +397,20 @@ def test_what_project_and_separation_refuse(valid):
         project(latents, 'umap')
     with pytest.raises(ValueError, match='more than 30 vectors'):
         project(latents[:10])
+    with pytest.raises(ValueError, match='two or more numbers'):
+        project(latents[:, :1])
     with pytest.raises(ValueError, match='with a label each'):
         separation(latents, torch.zeros(99))
+    with pytest.raises(ValueError, match='for each of the 100 points, not 99'):
+        separation(latents, torch.zeros(100), latents[:99])
+
+
+def test_latents_with_gradients_are_taken_and_few_points_drawn(valid):
+    latents, labels = Autoencoder.from_pretrained().encode(valid[0][:100]), valid[1][:100]
+    assert latents.requires_grad
+    assert 'trustworthiness' in separation(latents, labels, latents)
+    show_latents(latents, labels)
+    show_projections({'PCA': project(latents)}, labels, n=5).canvas.draw()
 
 
 def test_separation_of_what_is_and_is_not_separate():

@@ -1,7 +1,6 @@
 """The site as its readers see it: opened from a folder in a real browser, with no network."""
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import LESSONS, NOTEBOOKS, ROOT
 from filelock import FileLock
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent']
 PAGES = [f'{path.stem}.html' for path in NOTEBOOKS] + [f'api/{name}.html' for name in MODULES]
 
@@ -26,18 +24,9 @@ def site(tmp_path_factory):
     moved = shared / 'a folder with spaces'
     with FileLock(shared / 'site.lock'):
         if not moved.exists():
-            subprocess.run([sys.executable, ROOT / 'tools' / 'site_builder.py'], check=True, cwd=ROOT)
-            shutil.copytree(ROOT / '_docs', moved)
+            subprocess.run([sys.executable, ROOT / 'tools' / 'site_builder.py', '--out', shared / 'site'], check=True, cwd=ROOT)
+            (shared / 'site').rename(moved)
     return moved
-
-
-@pytest.fixture(scope='module')
-def browser():
-    assert CHROMIUM, 'the tests of the site need Chromium: apt-get install chromium, or name a browser in the variable CHROMIUM'
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox', '--disable-gpu', '--disable-background-networking'])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

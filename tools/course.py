@@ -73,9 +73,9 @@ def read(path):
     return json.loads(path.read_text(encoding='utf-8'))
 
 
-def results():
+def results(folder=RUN):
     "The tables of the lessons, as text, in their order."
-    for path in lessons(RUN):
+    for path in lessons(folder):
         for cell in read(path)['cells']:
             if '#| label: tbl-' in source(cell):
                 yield f'{path.stem}\n' + '\n'.join(''.join(out['data']['text/plain']) for out in cell['outputs'])

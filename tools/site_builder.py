@@ -1,4 +1,4 @@
-"""Build the site in _docs/ from notebooks with saved outputs, without Quarto: python tools/site_builder.py [--stage] [FOLDER]
+"""Build the site from notebooks with saved outputs, without Quarto: python tools/site_builder.py [--stage] [--out FOLDER] [NOTEBOOKS]
 
 With --stage, only prepare nbs/ for `nbdev-docs`, which renders the same pages with Quarto."""
 import argparse
@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 
 import latex2mathml.converter
+from nbdev.config import get_config
 from nbdev.serve import proc_nbs
 from smalldocs.api import Settings, build as build_api
 from smalldocs.config import load
 from smalldocs.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE = 'https://github.com/denoise-ae/denoise_ae/blob/main'
 
 
 def stage(notebooks):
@@ -22,7 +22,8 @@ def stage(notebooks):
     shutil.copy(ROOT / '_quarto.yml', notebooks)
     if notebooks != ROOT / 'nbs':
         shutil.copy(ROOT / 'nbs' / 'styles.css', notebooks)
-    for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=SOURCE)):
+    source = f'{get_config().git_url}/blob/{get_config().branch}'
+    for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=source)):
         lesson = next(notebooks.glob(f'*_{page.stem}.ipynb')).name
         text = page.read_text(encoding='utf-8')
         # nbdev ends the text of each module with its address on the web; a page in a folder needs the one beside it.
@@ -54,8 +55,8 @@ def use_fonts_of_the_system(out):
         theme.write_text(re.sub(r'@import url\(["\']?https?:.*?["\']?\);', '', theme.read_text(encoding='utf-8')), encoding='utf-8')
 
 
-def build(notebooks=ROOT / 'nbs'):
-    "Build the site and return its first page. Stops with a list of what is broken."
+def build(notebooks=ROOT / 'nbs', out=ROOT / '_docs'):
+    "Build the site in the folder `out` and return its first page. Stops with a list of what is broken."
     notebooks = Path(notebooks).resolve()
     stage(notebooks)
     shutil.rmtree(ROOT / '_proc', ignore_errors=True)
@@ -63,7 +64,7 @@ def build(notebooks=ROOT / 'nbs'):
     for extra in ('_symbols.json', 'styles.css'):
         shutil.copy(notebooks / extra, staged)
     site = Site(load(staged), quiet=True)
-    site.out = ROOT / '_docs'
+    site.out = Path(out).resolve()
     site.build()
     warnings = [w for w in site.warnings if not re.search('html-math-method|output-file', w)]  # these two are for Quarto
     if warnings:
@@ -80,7 +81,8 @@ def build(notebooks=ROOT / 'nbs'):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', nargs='?', type=Path, default=ROOT / 'nbs', help='the notebooks')
+    parser.add_argument('notebooks', nargs='?', type=Path, default=ROOT / 'nbs', help='their folder')
+    parser.add_argument('--out', type=Path, default=ROOT / '_docs', help='the folder of the site')
     parser.add_argument('--stage', action='store_true', help='only prepare the folder for nbdev-docs')
     args = parser.parse_args()
-    print(stage(args.folder) if args.stage else build(args.folder))
+    print(stage(args.notebooks) if args.stage else build(args.notebooks, args.out))
