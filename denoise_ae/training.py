@@ -183,8 +183,7 @@ def fit(
     and a `FloatingPointError` if the loss is no longer a finite number."""
     _check_fit(images, valid, noise, epochs, batch_size, lr)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
-    model.to(device)
-    images = images.to(device)
+    model, images = model.to(device), images.to(device)
     history = History()
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
