@@ -5,9 +5,11 @@ import argparse
 import html
 import re
 import shutil
+import typing
 from pathlib import Path
 
 import latex2mathml.converter
+import typing_extensions
 from nbdev.config import get_config
 from nbdev.serve import proc_nbs
 from smalldocs.api import Settings, build as build_api
@@ -15,6 +17,8 @@ from smalldocs.config import load
 from smalldocs.site import Site
 
 ROOT = Path(__file__).resolve().parent.parent
+if not hasattr(typing, 'TypeVarTuple'):  # all that smalldocs misses in Python 3.10
+    typing.TypeVarTuple = typing_extensions.TypeVarTuple
 
 
 def stage(notebooks):
