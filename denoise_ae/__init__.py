@@ -5,5 +5,6 @@ from denoise_ae.noise import *
 from denoise_ae.autoencoder import *
 from denoise_ae.training import *
 from denoise_ae.latent import *
+from denoise_ae.evaluation import *
 
 __version__ = version('denoise_ae')

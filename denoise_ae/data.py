@@ -129,7 +129,7 @@ def show_images(
             ax.set(xticks=[], yticks=[])
         line[0].set_ylabel(title)
     for ax, label in zip(axes[0], [] if labels is None else labels):
-        ax.set_title(str(int(label)), fontsize=10)
+        ax.set_title(label.item() if isinstance(label, torch.Tensor) else label, fontsize=10)
     return fig
 
 # %% ../nbs/00_data.ipynb #b78b0bb9

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
 import denoise_ae
-from denoise_ae import (Autoencoder, GaussianNoise, History, denoise, encode, fit, mnist, project, psnr, separation,
-                        show_denoised, show_images, show_latents, show_projections)
+from denoise_ae import (Autoencoder, GaussianNoise, History, denoise, encode, evaluate, fit, mnist, project, psnr, separation,
+                        show_denoised, show_images, show_latents, show_projections, show_scores, ssim)
 
 
 def generator(seed=0):
@@ -422,10 +422,73 @@ def test_separation_of_what_is_and_is_not_separate():
     assert mixed['knn_accuracy'] < .3 and mixed['silhouette'] < .05 and mixed['trustworthiness'] < .8
 
 
+# --- evaluation
+
+@pytest.mark.parametrize('shape', [(20, 1, 28, 28), (5, 1, 7, 7), (5, 1, 16, 40)])
+def test_psnr_and_ssim_are_those_of_scikit_image(shape, valid):
+    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+    clean = valid[0][:20] if shape[-1] == 28 else torch.rand(shape, generator=generator())
+    for noisy in (GaussianNoise(std=.2, generator=generator())(clean), torch.rand(shape, generator=generator(1))):
+        pairs = list(zip(noisy.squeeze(1).numpy(), clean.squeeze(1).numpy()))
+        assert np.allclose(psnr(noisy, clean), [peak_signal_noise_ratio(c, x, data_range=1) for x, c in pairs], atol=1e-4)
+        assert np.allclose(ssim(noisy, clean), [structural_similarity(x, c, data_range=1) for x, c in pairs], atol=1e-4)
+    assert torch.allclose(ssim(clean, clean), torch.ones(len(clean)), atol=1e-5)
+
+
+def test_evaluate_gives_all_the_same_noise_and_never_the_clean_image(valid):
+    clean, seen = valid[0][:50], []
+    def spy(x):
+        seen.append(x.clone())
+        return x
+    table = evaluate({'a': spy, 'b': spy, 'specialists': {.1: spy, .5: torch.zeros_like}}, clean, [.1, .5], progress=False)
+    assert torch.equal(seen[0], seen[1]) and torch.equal(seen[0], seen[2]) and torch.equal(seen[3], seen[4])
+    assert abs((seen[0] - clean).std() - .1) < .002 and abs((seen[3] - clean).std() - .5) < .01
+    assert table['psnr'][0] == pytest.approx(psnr(seen[0].clamp(0, 1), clean).mean().item(), abs=1e-4), 'clipped before it is scored'
+    assert table['psnr'][0] == table['psnr'][1] == table['psnr'][2] and table['psnr'][5] == pytest.approx(psnr(clean * 0, clean).mean().item(), abs=1e-4)
+    again = evaluate({'a': spy}, clean, [.1], progress=False)
+    assert again['psnr'][0] == table['psnr'][0] and evaluate({'a': spy}, clean, [.1], seed=1, progress=False)['psnr'][0] != table['psnr'][0]
+    assert evaluate({'net': Autoencoder()}, clean, [.1], progress=False)['parameters'][0] == 484_346
+    half = 1.96 * psnr(seen[0].clamp(0, 1), clean).std() / 50 ** .5
+    assert table['psnr_95'][0] == pytest.approx(half.item(), rel=1e-4) and (table['images_per_second'] > 0).all()
+
+
+@pytest.mark.parametrize('change, error, words', [
+    ({'images': torch.zeros(5, 784)}, ValueError, r'\(N, 1, H, W\), not of shape \(5, 784\)'),
+    ({'images': torch.zeros(5, 1, 28, 28, dtype=torch.uint8)}, TypeError, 'divide by 255'),
+    ({'images': torch.full((5, 1, 28, 28), 255.)}, ValueError, r'images must lie in \[0, 1\]'),
+    ({'images': torch.full((5, 1, 28, 28), torch.nan)}, ValueError, r'images must lie in \[0, 1\]'),
+    ({'images': torch.zeros(0, 1, 28, 28)}, ValueError, 'two or more'),
+    ({'sigmas': ['0.1']}, TypeError, 'sigmas must be a number'),
+    ({'sigmas': [-.1]}, ValueError, 'std must be 0 or more'),
+    ({'denoisers': [nn.Identity()]}, TypeError, 'a dictionary of names and denoisers, not list'),
+    ({'denoisers': {'mine': 5}}, TypeError, "'mine' must be a function or a network, not 5"),
+    ({'denoisers': {'mine': {.2: nn.Identity()}}}, ValueError, "'mine' has nothing for the noise level 0.1"),
+    ({'denoisers': {'mine': lambda x: x[:1]}}, ValueError, "'mine' must return finite images"),
+    ({'denoisers': {'mine': lambda x: x * torch.nan}}, ValueError, "'mine' must return finite images"),
+    ({'denoisers': {'mine': lambda x: x.numpy()}}, ValueError, "'mine' must return finite images"),
+])
+def test_what_evaluate_refuses(change, error, words):
+    arguments = {'denoisers': {'nothing': nn.Identity()}, 'images': torch.zeros(5, 1, 28, 28), 'sigmas': [.1], 'progress': False} | change
+    with pytest.raises(error, match=words):
+        evaluate(**arguments)
+
+
+def test_what_ssim_and_show_scores_refuse(valid):
+    images = valid[0][:4]
+    with pytest.raises(ValueError, match='same shape'):
+        ssim(images[:2], images)
+    with pytest.raises(ValueError, match='7 by 7'):
+        ssim(images[..., :5], images[..., :5])
+    table = evaluate({'nothing': nn.Identity()}, images, [.1, .2], progress=False)
+    with pytest.raises(ValueError, match="'psnr' or 'ssim', not 'mse'"):
+        show_scores(table, 'mse')
+    assert [len(show_scores(table, value).axes[0].lines) for value in ('psnr', 'ssim')] == [1, 1]
+
+
 # --- the library as a whole
 
 def public():
-    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent')
+    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation')
             for name in getattr(denoise_ae, module).__all__}
 
 
@@ -442,7 +505,6 @@ def test_every_public_name_is_documented(name):
 
 
 def test_nothing_of_the_workshop_is_imported():
-    # pandas is not in the list: scikit-learn imports it where it is installed.
     code = 'import denoise_ae, sys; print([m for m in ("nbdev", "fastcore", "IPython", "ipywidgets", "jupyterlab", "pytest") if m in sys.modules])'
     run = run_python(code)
     assert run.stdout.strip() == '[]', run.stdout + run.stderr

@@ -19,7 +19,7 @@ try: socket.create_connection(('192.0.2.1', 80), timeout=1)
 except OSError as error: assert 'the network is off' in str(error)
 
 import importlib.util
-for name in ('nbdev', 'fastcore', 'IPython', 'ipywidgets', 'jupyterlab', 'pandas', 'pytest'):
+for name in ('nbdev', 'fastcore', 'IPython', 'ipywidgets', 'jupyterlab', 'skimage', 'pytest'):
     assert importlib.util.find_spec(name) is None, name + ' came along'
 
 import torch
