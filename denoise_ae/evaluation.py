@@ -20,7 +20,7 @@ from torch.nn.functional import avg_pool2d
 from tqdm.auto import tqdm
 
 from .noise import GaussianNoise, _check_number, _check_pixels, psnr
-from .training import denoise
+from .training import _check_batch, denoise
 
 # %% ../nbs/05_evaluation.ipynb #11e2eb84
 def ssim(
@@ -58,11 +58,9 @@ def _score(name, denoiser, noisy, clean):
 
 # %% ../nbs/05_evaluation.ipynb #f746444e
 def _check_evaluation(denoisers, images, sigmas):
-    _check_pixels(images, 'evaluate(images=...)')
-    if images.ndim != 4 or len(images) < 2:
+    if isinstance(images, torch.Tensor) and (images.ndim != 4 or len(images) < 2):
         raise ValueError(f'images must be two or more, (N, 1, H, W), not of shape {tuple(images.shape)}')
-    if not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError(f'images must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
+    _check_batch(images, 'evaluate')
     for sigma in sigmas:
         _check_number('each of sigmas', sigma)
     if not isinstance(denoisers, Mapping):

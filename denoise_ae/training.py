@@ -121,15 +121,18 @@ def _random_numbers_of(seed, device=torch.device('cpu')):
         yield
 
 # %% ../nbs/03_training.ipynb #9b18ddcd
+def _check_batch(images, taker, name='images'):
+    _check_pixels(images, f'{taker}({name}=...)')
+    if images.ndim < 2 or len(images) == 0:
+        raise ValueError(f'{name} must be a batch of at least one image, (N, ...), not of shape {tuple(images.shape)}')
+    if not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
+        raise ValueError(f'{name} must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
+
+
 def _check_fit(images, valid, noise, epochs, batch_size, lr):
-    for name, value in (('images', images), ('valid', valid)):
-        if name == 'valid' and value is None:
-            continue
-        _check_pixels(value, f'fit({name}=...)')
-        if value.ndim < 2 or len(value) == 0:
-            raise ValueError(f'{name} must be a batch of at least one image, (N, ...), not of shape {tuple(value.shape)}')
-        if not (value.min() >= 0 and value.max() <= 1):  # NaN fails both
-            raise ValueError(f'{name} must lie in [0, 1]; these go from {value.min():.3g} to {value.max():.3g}')
+    _check_batch(images, 'fit')
+    if valid is not None:
+        _check_batch(valid, 'fit', 'valid')
     if not callable(noise):
         raise TypeError(f'noise must be a transform such as GaussianNoise(std=0.1), not {noise!r}')
     for name, value in (('epochs', epochs), ('batch_size', batch_size)):
