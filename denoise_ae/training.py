@@ -37,8 +37,10 @@ def _draw_curves(history):
         left.plot(epochs, history.valid_loss, 's--', markersize=3, label='valid')
         right.plot(epochs, history.valid_psnr, 's--', markersize=3, color='tab:orange')
         right.set(xlabel='epoch', ylabel='valid PSNR, dB')
-    left.set(xlabel='epoch', ylabel='mean squared error', yscale='log')
-    left.yaxis.set_minor_formatter('{x:.2g}')
+    left.set(xlabel='epoch', ylabel='loss')
+    if min(history.train_loss) > 0:
+        left.set_yscale('log')
+        left.yaxis.set_minor_formatter('{x:.2g}')
     left.legend()
     return fig
 
@@ -46,7 +48,7 @@ def _draw_curves(history):
 @dataclass
 class History:
     "What `fit` measured, one entry for each finished epoch. It draws itself in a notebook."
-    train_loss: list = field(default_factory=list)  # mean squared error per pixel, over the epoch
+    train_loss: list = field(default_factory=list)  # mean over the epoch; by default the squared error per pixel
     valid_loss: list = field(default_factory=list)  # the same on the validation images, after the epoch; NaN without any
     valid_psnr: list = field(default_factory=list)  # their mean PSNR, dB
     seconds: list = field(default_factory=list)  # duration of the epoch, validation left out
@@ -129,12 +131,15 @@ def _check_batch(images, taker, name='images'):
         raise ValueError(f'{name} must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
 
 
-def _check_fit(images, valid, noise, epochs, batch_size, lr):
+def _check_fit(images, valid, noise, loss, dtype, epochs, batch_size, lr):
     _check_batch(images, 'fit')
     if valid is not None:
         _check_batch(valid, 'fit', 'valid')
-    if not callable(noise):
-        raise TypeError(f'noise must be a transform such as GaussianNoise(std=0.1), not {noise!r}')
+    for name, value, example in (('noise', noise, 'a transform such as GaussianNoise(std=0.1)'), ('loss', loss, 'a function such as mse_loss')):
+        if not callable(value):
+            raise TypeError(f'{name} must be {example}, not {value!r}')
+    if dtype not in (torch.float32, torch.bfloat16):
+        raise ValueError(f'dtype must be torch.float32 or torch.bfloat16, not {dtype!r}')
     for name, value in (('epochs', epochs), ('batch_size', batch_size)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f'{name} must be a whole number of at least 1, not {value!r}')
@@ -143,27 +148,36 @@ def _check_fit(images, valid, noise, epochs, batch_size, lr):
         raise ValueError(f'lr must be above 0, not {lr!r}')
 
 # %% ../nbs/03_training.ipynb #af08efb0
-def _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar):
+def _one_epoch(step, images, batch_size, bar):
     "One pass over the images. Returns the mean loss."
     total = 0.
     for index in torch.randperm(len(images), device=images.device).split(batch_size):
-        clean = images[index]
-        loss = mse_loss(model(noise(clean)), clean)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        total += loss.detach() * len(index)
+        total += step(images[index]) * len(index)
         bar.update()
     return float(total) / len(images)
 
 
-def _validate(model, noisy, clean):
+def _stepper(model, noise, loss, dtype, optimizer, schedule):
+    "A function that does one training step on a clean batch and returns its loss."
+    def step(clean):
+        noisy = noise(clean)
+        with torch.autocast(clean.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
+            output = model(noisy)
+        value = loss(output.to(clean.dtype), clean)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.step()
+        return value.detach()
+    return step
+
+
+def _validate(model, noisy, clean, loss):
     "The loss and the mean PSNR on validation images; NaN if there are none."
     if clean is None:
         return math.nan, math.nan
     output = denoise(model, noisy)
-    return mse_loss(output, clean).item(), psnr(output, clean).mean().item()
+    return loss(output, clean).item(), psnr(output, clean).mean().item()
 
 # %% ../nbs/03_training.ipynb #cfc788cd
 def fit(
@@ -175,34 +189,37 @@ def fit(
     epochs: int = 20,  # passes over the images
     batch_size: int = 256,  # images for each step
     lr: float = 3e-3,  # the highest learning rate of the one-cycle schedule
+    loss=mse_loss,  # a function of output and clean images that gives one number, to be made small
+    dtype: torch.dtype = torch.float32,  # what the network computes in; torch.bfloat16 is faster where the processor has it
     seed: int = 0,  # of the order of the images and of noise that has no generator of its own
     device=None,  # where to train, such as 'cuda'; by default where the model is
     progress: bool = True,  # show a progress bar?
 ) -> History:  # losses, PSNR and seconds of each epoch
-    """Train a denoiser: Adam on the mean squared error between the output for the noisy and the clean images.
+    """Train a denoiser: Adam on the loss between the output for the noisy and the clean images.
 
     The same seed on the same machine gives the same weights, bit for bit. Ctrl-C ends the training early with a
     warning; the model keeps what it has learned. Raises a `ValueError` or `TypeError` for input it can't train on,
     and a `FloatingPointError` if the loss is no longer a finite number."""
-    _check_fit(images, valid, noise, epochs, batch_size, lr)
+    _check_fit(images, valid, noise, loss, dtype, epochs, batch_size, lr)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
     model, images = model.to(device), images.to(device)
     history = History()
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
+    step = _stepper(model, noise, loss, dtype, optimizer, schedule)
     with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(steps, progress) as bar:
         noisy_valid = None if valid is None else noise(valid)
         try:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f'epoch {epoch}/{epochs}')
                 start = time.perf_counter()
-                train_loss = _one_epoch(model, images, noise, batch_size, optimizer, schedule, bar)
+                train_loss = _one_epoch(step, images, batch_size, bar)
                 seconds = time.perf_counter() - start
                 if not (math.isfinite(train_loss) and all(p.isfinite().all() for p in model.parameters())):
                     raise FloatingPointError(f'the training broke down in epoch {epoch} of {epochs} at the learning rate lr={lr:g} '
                                              f'(loss {train_loss}): start again from a new model with a smaller lr')
-                history.append(train_loss, *_validate(model, noisy_valid, valid), seconds)
+                history.append(train_loss, *_validate(model, noisy_valid, valid, loss), seconds)
                 bar.set_postfix_str(history.last())
         except KeyboardInterrupt:
             warnings.warn(f'stopped in epoch {epoch} of {epochs}: the model keeps what it has learned so far, '

@@ -291,6 +291,8 @@ def test_anything_that_takes_images_can_be_asked_to_denoise(valid):
     ({'images': 'empty'}, ValueError, 'images must be a batch of at least one'),
     ({'valid': torch.full((2, 784), 2.)}, ValueError, r'valid must lie in \[0, 1\]'),
     ({'noise': .1}, TypeError, 'noise must be a transform such as GaussianNoise'),
+    ({'loss': 'mse'}, TypeError, "loss must be a function such as mse_loss, not 'mse'"),
+    ({'dtype': torch.float16}, ValueError, 'dtype must be torch.float32 or torch.bfloat16'),
     ({'epochs': 0}, ValueError, 'epochs must be a whole number of at least 1, not 0'),
     ({'batch_size': 2.5}, ValueError, 'batch_size must be'),
     ({'lr': -1.}, ValueError, 'lr must be'),
@@ -306,6 +308,27 @@ def test_what_fit_refuses(options, error, words, valid):
         options['images'] = bad[options['images']]
     with pytest.raises(error, match=words):
         fit(Autoencoder(), **options)
+
+
+def test_the_loss_is_the_one_asked_for(valid):
+    history = fit(Autoencoder(), valid[0][:300], valid=valid[0][:100], loss=lambda output, clean: -psnr(output, clean).mean(),
+                  epochs=2, progress=False)
+    assert history.valid_loss == pytest.approx([-value for value in history.valid_psnr]) and max(history.train_loss) < 0
+    assert history.plot().axes[0].get_yscale() == 'linear'
+
+
+def test_bfloat16_is_for_computing_and_not_for_the_weights(valid):
+    def after(dtype, seen):
+        torch.manual_seed(0)
+        model = Autoencoder()
+        model.decoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype))
+        fit(model, valid[0][:1000], epochs=2, dtype=dtype, progress=False)
+        return model
+
+    seen = []
+    short, full = after(torch.bfloat16, seen), after(torch.float32, [])
+    assert set(seen) == {torch.bfloat16} and all(p.dtype == torch.float32 for p in short.parameters())
+    assert 0 < sum((a - b).abs().mean() for a, b in zip(short.parameters(), full.parameters())) < .1
 
 
 def test_a_loss_that_is_no_number_stops_with_epoch_and_learning_rate(valid):
