@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
 import denoise_ae
-from denoise_ae import (Autoencoder, GaussianNoise, History, denoise, encode, evaluate, fit, mnist, project, psnr, separation,
-                        show_denoised, show_images, show_latents, show_projections, show_scores, ssim)
+from denoise_ae import (Autoencoder, GaussianNoise, History, MaskingNoise, PoissonNoise, SaltAndPepperNoise, denoise, encode,
+                        evaluate, fit, mnist, project, psnr, separation, show_denoised, show_images, show_latents, show_projections,
+                        show_scores, ssim)
 
 
 def generator(seed=0):
@@ -29,37 +30,91 @@ def generator(seed=0):
 
 # --- noise
 
-@pytest.mark.parametrize('std', [-.1, float('nan'), float('inf'), -float('inf')])
+NOISES = [GaussianNoise, SaltAndPepperNoise, MaskingNoise, PoissonNoise, lambda **options: GaussianNoise(std=(.1, .5), **options)]
+NAMES = ['Gaussian', 'salt and pepper', 'masking', 'Poisson', 'a range']
+
+
+@pytest.mark.parametrize('std', [-.1, float('nan'), float('inf'), -float('inf'), (-.1, .5), (.5, .1), (.1, float('nan'))])
 def test_a_standard_deviation_that_is_none(std):
     with pytest.raises(ValueError, match='std must be'):
         GaussianNoise(std=std)
 
 
-@pytest.mark.parametrize('arguments', [{'std': '0.1'}, {'std': None}, {'mean': [0]}, {'std': torch.ones(2)}])
+@pytest.mark.parametrize('arguments', [{'std': '0.1'}, {'std': None}, {'mean': [0]}, {'std': torch.ones(2)},
+                                       {'std': (.1, .2, .3)}, {'std': ('0', 1)}])
 def test_noise_settings_of_the_wrong_type(arguments):
     with pytest.raises(TypeError, match='must be a number, not'):
         GaussianNoise(**arguments)
 
 
-def test_noise_on_what_is_no_float_tensor(valid):
-    with pytest.raises(TypeError, match='divide by 255'):
-        GaussianNoise()((valid[0][:2] * 255).to(torch.uint8))
+@pytest.mark.parametrize('Noise', NOISES, ids=NAMES)
+def test_noise_on_what_is_no_float_tensor(Noise, valid):
+    with pytest.raises(TypeError, match='Noise takes floating-point pixels.*divide by 255'):
+        Noise()((valid[0][:2] * 255).to(torch.uint8))
     with pytest.raises(TypeError, match='ToTensor'):
-        GaussianNoise()(np.zeros((28, 28)))
+        Noise()(np.zeros((28, 28)))
     with pytest.raises(TypeError, match='ToTensor.*first'):
-        mnist(transform=GaussianNoise())[0]
+        mnist(transform=Noise())[0]
 
 
-def test_a_generator_that_is_none():
+@pytest.mark.parametrize('Noise', NOISES, ids=NAMES)
+def test_a_generator_that_is_none(Noise):
     with pytest.raises(TypeError, match=r'torch.Generator\(\).manual_seed\(0\)'):
-        GaussianNoise(generator=0)
+        Noise(generator=0)
 
 
+@pytest.mark.parametrize('Noise', NOISES, ids=NAMES)
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_noise_keeps_shape_and_type(dtype):
-    for shape in ((), (3,), (2, 1, 28, 28)):
-        noisy = GaussianNoise(std=.5)(torch.zeros(shape, dtype=dtype))
+def test_noise_keeps_shape_type_and_input(dtype, Noise):
+    for shape in ((), (3,), (2, 1, 28, 28), (0, 1, 28, 28)):
+        x = torch.full(shape, .5, dtype=dtype)
+        noisy = Noise(generator=generator())(x)
         assert noisy.shape == shape and noisy.dtype == dtype
+        assert torch.equal(x, torch.full_like(x, .5)), 'the input was changed'
+
+
+@pytest.mark.parametrize('arguments, words', [({'p': -.1}, 'p must be from 0 to 1'), ({'p': 1.5}, 'p must be from 0 to 1'),
+                                              ({'p': float('nan')}, 'p must be finite'), ({'p': '0.5'}, 'p must be a number')])
+@pytest.mark.parametrize('Noise', [SaltAndPepperNoise, MaskingNoise])
+def test_a_probability_that_is_none(Noise, arguments, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        Noise(**arguments)
+
+
+def test_a_count_of_photons_that_is_none(valid):
+    for peak in (0, -1, float('nan'), 'many'):
+        with pytest.raises((ValueError, TypeError), match='peak must be'):
+            PoissonNoise(peak=peak)
+    for x in (torch.tensor([.5, -.1]), torch.tensor([torch.nan])):
+        with pytest.raises(ValueError, match='pixels of 0 or more'):
+            PoissonNoise()(x)
+
+
+def test_lost_pixels_are_as_many_as_asked_for_and_the_others_untouched():
+    x = torch.full((1_000_000,), .5)
+    for Noise, lost in ((SaltAndPepperNoise, {0.: .15, 1.: .15, .5: .7}), (MaskingNoise, {0.: .3, .5: .7})):
+        values, counts = Noise(p=.3, generator=generator())(x).unique(return_counts=True)
+        assert dict(zip(values.tolist(), (counts / 1e6).tolist())) == pytest.approx(lost, abs=.003)
+        assert torch.equal(Noise(p=0)(x), x)
+    assert not MaskingNoise(p=1)(x).any() and set(SaltAndPepperNoise(p=1)(x).tolist()) == {0., 1.}
+
+
+def test_photons_are_counted():
+    x = torch.tensor([0., .1, 1.]).repeat_interleave(400_000)
+    zero, tenth, one = (20 * PoissonNoise(peak=20, generator=generator())(x)).reshape(3, -1)
+    assert not zero.any() and torch.equal(one, one.round())
+    for counts, mean in ((tenth, 2), (one, 20)):
+        assert counts.mean() == pytest.approx(mean, rel=.01) and counts.var() == pytest.approx(mean, rel=.01)
+    assert PoissonNoise(peak=20, clip=True)(x).max() == 1
+
+
+def test_each_image_of_a_batch_gets_a_standard_deviation_of_its_own():
+    noise = GaussianNoise(std=(.1, .5), generator=generator())
+    stds = noise(torch.zeros(2000, 1, 28, 28)).flatten(1).std(1)
+    assert stds.min() == pytest.approx(.1, abs=.02) and stds.max() == pytest.approx(.5, abs=.05)
+    assert stds.mean() == pytest.approx(.3, abs=.01) and stds.quantile(.25) == pytest.approx(.2, abs=.02)
+    halves = noise(torch.zeros(1, 56, 28)).reshape(2, -1).std(1)
+    assert halves[0] == pytest.approx(halves[1].item(), rel=.15), 'one image has one standard deviation'
 
 
 def test_noise_does_what_it_says():
@@ -68,25 +123,32 @@ def test_noise_does_what_it_says():
     noisy = GaussianNoise(mean=.2, std=.3)(x)
     torch.manual_seed(0)
     assert torch.allclose(noisy, x + torch.randn(x.shape) * .3 + .2)
-    assert torch.equal(x, torch.full_like(x, .5)), 'the input was changed'
     clipped = GaussianNoise(std=.3, clip=True, generator=generator())(x)
     assert torch.equal(clipped, GaussianNoise(std=.3, generator=generator())(x).clamp(0, 1))
     assert torch.equal(GaussianNoise(std=0.)(x), x)
 
 
-def test_noise_pickles_with_its_generator():
-    noise = GaussianNoise(std=.3, clip=True, generator=generator(5))
-    noise(torch.zeros(10))
+@pytest.mark.parametrize('Noise', NOISES, ids=NAMES)
+def test_noise_pickles_with_its_generator(Noise):
+    noise, x = Noise(generator=generator(5)), torch.full((100,), .5)
+    before = noise(x)
     again, deep = pickle.loads(pickle.dumps(noise)), copy.deepcopy(noise)
-    expected = noise(torch.zeros(10))
-    assert torch.equal(again(torch.zeros(10)), expected) and torch.equal(deep(torch.zeros(10)), expected)
-    assert repr(again) == 'GaussianNoise(mean=0.0, std=0.3, clip=True)'
+    expected = noise(x)
+    assert not torch.equal(before, expected) and torch.equal(Noise(generator=generator(5))(x), before)
+    assert torch.equal(again(x), expected) and torch.equal(deep(x), expected)
+
+
+def test_noise_says_what_it_is():
+    assert repr(GaussianNoise(std=.3, clip=True)) == 'GaussianNoise(mean=0.0, std=0.3, clip=True)'
+    assert repr(GaussianNoise(std=(.05, 1.))) == 'GaussianNoise(mean=0.0, std=(0.05, 1.0), clip=False)'
+    assert repr(SaltAndPepperNoise()) == 'SaltAndPepperNoise(p=0.1)' and repr(PoissonNoise(30)) == 'PoissonNoise(peak=30, clip=False)'
 
 
 @pytest.mark.parametrize('method', ['fork', 'spawn'] if hasattr(os, 'fork') else ['spawn'])
 @pytest.mark.parametrize('seeded', [True, False])
-def test_workers_draw_different_noise_in_every_epoch(method, seeded):
-    noise = GaussianNoise(generator=generator() if seeded else None)
+@pytest.mark.parametrize('Noise', [GaussianNoise, MaskingNoise])
+def test_workers_draw_different_noise_in_every_epoch(method, seeded, Noise):
+    noise = Noise(generator=generator() if seeded else None)
     digits = mnist(train=False, transform=transforms.Compose([transforms.ToTensor(), noise]))
     loader = DataLoader(Subset(digits, [0] * 6), batch_size=2, num_workers=2, multiprocessing_context=method)
     drawn = torch.cat([batch for _ in range(2) for batch, _ in loader])
