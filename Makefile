@@ -40,8 +40,8 @@ save: $(VENV)/.installed  ## run the lessons and keep their outputs in the noteb
 export: $(VENV)/.installed  ## write the library and the README from the notebooks
 	$(BIN)/python tools/export.py
 
-weights: $(VENV)/.installed  ## train the packaged weights anew
-	$(BIN)/python -c "from denoise_ae import pretrain; pretrain()[0].save_pretrained('denoise_ae/weights/autoencoder')"
+weights: $(VENV)/.installed  ## train the packaged weights anew, about 20 minutes on 2 cores
+	$(BIN)/python tools/weights.py
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

@@ -6,5 +6,6 @@ from denoise_ae.autoencoder import *
 from denoise_ae.training import *
 from denoise_ae.latent import *
 from denoise_ae.evaluation import *
+from denoise_ae.convolution import *
 
 __version__ = version('denoise_ae')

@@ -19,9 +19,9 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
 import denoise_ae
-from denoise_ae import (Autoencoder, GaussianNoise, History, MaskingNoise, PoissonNoise, SaltAndPepperNoise, denoise, encode,
-                        evaluate, fit, mnist, project, psnr, separation, show_denoised, show_images, show_latents, show_projections,
-                        show_scores, ssim)
+from denoise_ae import (Autoencoder, ConvAutoencoder, GaussianNoise, History, MaskingNoise, MLPDenoiser, PoissonNoise,
+                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, mnist, pretrain_denoiser, project, psnr,
+                        psnr_loss, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim)
 
 
 def generator(seed=0):
@@ -570,10 +570,94 @@ def test_what_ssim_and_show_scores_refuse(valid):
     assert [len(show_scores(table, value).axes[0].lines) for value in ('psnr', 'ssim')] == [1, 1]
 
 
+# --- convolution
+
+NETWORKS = [MLPDenoiser, ConvAutoencoder, UNet]
+
+
+@pytest.mark.parametrize('Network', NETWORKS)
+@pytest.mark.parametrize('shape', [(784,), (28, 28), (1, 28, 28), (2, 784), (2, 1, 28, 28), (0, 1, 28, 28)])
+def test_networks_give_the_shape_they_take(Network, shape):
+    assert Network()(torch.rand(shape)).shape == shape
+
+
+@pytest.mark.parametrize('Network', NETWORKS)
+def test_networks_refuse_other_images_by_name(Network):
+    for shape in ((2, 3, 28, 28), (2, 1, 32, 32), (2, 100)):
+        with pytest.raises(ValueError, match=f'{Network.__name__} takes images of 28 by 28 grey pixels'):
+            Network()(torch.rand(shape))
+    with pytest.raises(TypeError, match=f'{Network.__name__} takes floating-point pixels'):
+        Network()(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize('network, words', [
+    (lambda: MLPDenoiser(hidden=()), 'hidden must be'), (lambda: MLPDenoiser(hidden=(10, 0)), 'hidden must be'),
+    (lambda: MLPDenoiser(hidden=640), 'hidden must be'), (lambda: ConvAutoencoder(latent_channels=0), 'latent_channels must be'),
+    (lambda: UNet(widths=(8, 16, 32, 64)), 'widths must be from 1 to 3'), (lambda: UNet(widths=(8, 1.5)), 'widths must be'),
+])
+def test_sizes_that_are_none(network, words):
+    with pytest.raises(ValueError, match=words):
+        network()
+
+
+@pytest.mark.parametrize('model', [MLPDenoiser(hidden=(20,), residual=True), ConvAutoencoder(latent_channels=3),
+                                   UNet(widths=(4, 8), residual=True, bias=False)], ids=lambda model: type(model).__name__)
+def test_networks_are_saved_with_their_settings(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    again, x = type(model).from_pretrained(tmp_path), torch.rand(3, 1, 28, 28)
+    assert torch.allclose(again(x), model(x), atol=1e-6) and sum(p.numel() for p in again.parameters()) == sum(p.numel() for p in model.parameters())
+
+
+def test_the_latent_vectors_of_the_convolutional_autoencoder(valid):
+    model = ConvAutoencoder(latent_channels=3)
+    assert encode(model, valid[0][:5]).shape == (5, 147)
+
+
+def test_an_untrained_residual_u_net_does_nothing(valid):
+    assert torch.equal(UNet(residual=True)(valid[0][:5]), valid[0][:5])
+
+
+def test_without_biases_the_u_net_scales(valid):
+    x = valid[0][:4]
+    for bias in (False, True):
+        model = UNet(widths=(4, 8), bias=bias)
+        assert torch.allclose(model(3 * x), 3 * model(x), atol=1e-5) == (not bias)
+
+
+# what lesson 06 shows is within 0.2 dB of these, on other images of the same kind
+@pytest.mark.parametrize('Network, expected', [(MLPDenoiser, {.1: 24.0, .5: 19.3}), (ConvAutoencoder, {.1: 23.5, .5: 19.3}),
+                                               (UNet, {.1: 30.4, .3: 23.8, .5: 20.7, 1.: 16.4})])
+def test_the_packaged_networks_are_good_at_any_level(Network, expected, valid):
+    model, images = Network.from_pretrained(), valid[0][:1000]
+    for sigma, decibels in expected.items():
+        noisy = GaussianNoise(std=sigma, generator=generator())(images)
+        assert psnr(denoise(model, noisy).clamp(0, 1), images).mean() > decibels
+
+
+def test_all_weights_together_are_small():
+    weights = (Path(denoise_ae.__file__).parent / 'weights').glob('*/model.safetensors')
+    assert sum(path.stat().st_size for path in weights) <= 6e6
+
+
+def test_psnr_loss_is_the_psnr(valid):
+    x, y = valid[0][:5], torch.rand(5, 1, 28, 28, requires_grad=True)
+    loss = psnr_loss(y, x)
+    assert loss.item() == pytest.approx(-psnr(y, x).mean().item())
+    loss.backward()
+    assert y.grad.isfinite().all() and y.grad.abs().sum() > 0
+
+
+def test_a_recipe_trains_and_can_be_repeated():
+    options = dict(epochs=1, batch_size=2048, progress=False)
+    (first, history), (second, _) = (pretrain_denoiser(MLPDenoiser, **options) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters()))
+    assert len(history) == 1 and history.valid_psnr[0] > 10
+
+
 # --- the library as a whole
 
 def public():
-    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation')
+    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution')
             for name in getattr(denoise_ae, module).__all__}
 
 

@@ -12,7 +12,7 @@ from conftest import LESSONS, NOTEBOOKS, ROOT
 from filelock import FileLock
 from playwright.sync_api import expect
 
-MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation']
+MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution']
 PAGES = [f'{path.stem}.html' for path in NOTEBOOKS] + [f'api/{name}.html' for name in MODULES]
 
 

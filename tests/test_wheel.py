@@ -60,7 +60,9 @@ def wheel(tmp_path_factory):
 def test_what_is_in_the_wheel(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     metadata = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('METADATA'))).decode()
-    assert sum(n.endswith('.xz') for n in names) == 4 and 'denoise_ae/weights/autoencoder/model.safetensors' in names
+    assert sum(n.endswith('.xz') for n in names) == 4
+    for network in ('autoencoder', 'mlpdenoiser', 'convautoencoder', 'unet'):
+        assert f'denoise_ae/weights/{network}/model.safetensors' in names
     assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
     assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
     assert 'NOTICE' in ' '.join(names) and 'LICENSE' in ' '.join(names), 'MNIST is not ours: its licence travels with it'
