@@ -33,25 +33,18 @@ def _check_number(name, value):
         raise ValueError(f'{name} must be finite, not {value}')
 
 # %% ../nbs/01_noise.ipynb #5e1a27c1
-class _Noise(nn.Module):
-    "What all noises share: a generator of their own if they are given one, and clipping."
-    def __init__(self, clip, generator):
+class _Seeded(nn.Module):
+    "Random numbers from a generator, if there is one, that goes along to other processes."
+    def __init__(self, generator):
         super().__init__()
         if not isinstance(generator, torch.Generator | None):
             raise TypeError(f'generator must be a torch.Generator, not {generator!r}: torch.Generator().manual_seed(0) makes one')
-        self.clip, self.generator, self._worker_seed = clip, generator, None
+        self.generator, self._worker_seed = generator, None
 
     def draw(self, function, x, shape=None):
         "Random numbers from `torch.rand` or `torch.randn`, of the type and device of `x` and, by default, of its shape."
         device = x.device if self.generator is None else self.generator.device
-        shape = x.shape if shape is None else shape
-        return function(shape, generator=self.generator, dtype=x.dtype, device=device).to(x.device)
-
-    def forward(self, x):
-        _check_pixels(x, type(self).__name__)
-        self._separate_workers()
-        noisy = self.corrupt(x)
-        return noisy.clamp(0, 1) if self.clip else noisy
+        return function(x.shape if shape is None else shape, generator=self.generator, dtype=x.dtype, device=device).to(x.device)
 
     def _separate_workers(self):
         worker = get_worker_info()
@@ -70,6 +63,19 @@ class _Noise(nn.Module):
             device, numbers = self.generator
             self.generator = torch.Generator(device)
             self.generator.set_state(torch.from_numpy(numbers))
+
+# %% ../nbs/01_noise.ipynb #5e1a27c5
+class _Noise(_Seeded):
+    "What all noises share: checked pixels in, and clipping if asked for."
+    def __init__(self, clip, generator):
+        super().__init__(generator)
+        self.clip = clip
+
+    def forward(self, x):
+        _check_pixels(x, type(self).__name__)
+        self._separate_workers()
+        noisy = self.corrupt(x)
+        return noisy.clamp(0, 1) if self.clip else noisy
 
 # %% ../nbs/01_noise.ipynb #5e1a27c3
 class GaussianNoise(_Noise):
@@ -141,7 +147,7 @@ class SaltAndPepperNoise(_Noise):
     def extra_repr(self):
         return f'p={self.p}'
 
-
+# %% ../nbs/01_noise.ipynb #5e1a27da
 class MaskingNoise(_Noise):
     "Turn some pixels into black (0), drawn anew at each call, after Vincent et al. (2008)."
     def __init__(self,

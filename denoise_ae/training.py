@@ -206,8 +206,7 @@ def fit(
     history = History()
     steps = epochs * math.ceil(len(images) / batch_size)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
-    step = _stepper(model, noise, loss, dtype, optimizer, schedule)
+    step = _stepper(model, noise, loss, dtype, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps))
     with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(steps, progress) as bar:
         noisy_valid = None if valid is None else noise(valid)
         try:
