@@ -102,13 +102,14 @@ class UNet(_Pretrained, nn.Module):
     ):
         super().__init__()
         _check_widths('widths', widths, 3)
-        down, up = list(zip(widths, widths[1:])), list(zip(widths, widths[1:]))[::-1]
-        self.down = nn.ModuleList([_Block(1, widths[0], bias), *(_Block(a, b, bias) for a, b in down)])
+        up = list(zip(widths, widths[1:]))[::-1]
+        self.down = nn.ModuleList(_Block(a, b, bias) for a, b in zip((1, *widths), widths))
         self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2, bias=bias) for a, b in up)
         self.up = nn.ModuleList(_Block(2 * a, a, bias) for a, b in up)
         self.residual, self.last = residual, nn.Conv2d(widths[0], 1, 1, bias=bias)
         if residual:
-            nn.init.zeros_(self.last.weight)  # at first the picture comes out as it is
+            for zero in self.last.parameters():
+                nn.init.zeros_(zero)  # at first the picture comes out as it is
         self.to(memory_format=torch.channels_last)  # a third faster on a CPU
 
     def forward(self, x):

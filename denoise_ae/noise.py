@@ -74,7 +74,7 @@ class _Noise(_Seeded):
     def forward(self, x):
         _check_pixels(x, type(self).__name__)
         self._separate_workers()
-        noisy = self.corrupt(x)
+        noisy = self._corrupt(x)
         return noisy.clamp(0, 1) if self.clip else noisy
 
 # %% ../nbs/01_noise.ipynb #5e1a27c3
@@ -97,7 +97,7 @@ class GaussianNoise(_Noise):
             raise ValueError(f'std must be 0 or more, not {std}: it is a standard deviation, or a range of them, lower end first')
         self.mean, self.std = mean, std
 
-    def corrupt(self, x):
+    def _corrupt(self, x):
         std = self.std
         if not isinstance(std, Real):
             low, high = std
@@ -140,7 +140,7 @@ class SaltAndPepperNoise(_Noise):
         super().__init__(False, generator)
         self.p = _check_probability(p)
 
-    def corrupt(self, x):
+    def _corrupt(self, x):
         number = self.draw(torch.rand, x)
         return x.masked_fill(number < self.p, 0).masked_fill(number < self.p / 2, 1)
 
@@ -157,7 +157,7 @@ class MaskingNoise(_Noise):
         super().__init__(False, generator)
         self.p = _check_probability(p)
 
-    def corrupt(self, x):
+    def _corrupt(self, x):
         return x.masked_fill(self.draw(torch.rand, x) < self.p, 0)
 
     def extra_repr(self):
@@ -177,7 +177,7 @@ class PoissonNoise(_Noise):
             raise ValueError(f'peak must be above 0, not {peak}: it is a number of photons')
         self.peak = peak
 
-    def corrupt(self, x):
+    def _corrupt(self, x):
         if not (x >= 0).all():  # NaN fails, too
             raise ValueError('PoissonNoise takes pixels of 0 or more: a negative number of photons does not exist')
         device = x.device if self.generator is None else self.generator.device
