@@ -121,8 +121,7 @@ class UNet(_Pretrained, nn.Module):
             h = block(max_pool2d(h, 2))
         for grow, block in zip(self.grow, self.up):
             h = block(torch.cat([grow(h), skipped.pop()], 1))
-        output = self.last(h)
-        return (picture - output if self.residual else output).reshape(x.shape)
+        return (picture - self.last(h) if self.residual else self.last(h)).reshape(x.shape)
 
 # %% ../nbs/06_convolution.ipynb #c06a0007
 def pretrain_denoiser(
