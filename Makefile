@@ -7,11 +7,11 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights lock
+.PHONY: help course test lab site save export weights table specialists lock
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.lock settings.ini setup.py pyproject.toml
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.10 or newer is needed; name one with make PYTHON=...')"
@@ -40,8 +40,14 @@ save: $(VENV)/.installed  ## run the lessons and keep their outputs in the noteb
 export: $(VENV)/.installed  ## write the library and the README from the notebooks
 	$(BIN)/python tools/export.py
 
-weights: $(VENV)/.installed  ## train the packaged weights anew, about 20 minutes on 2 cores
+weights: $(VENV)/.installed  ## train the packaged weights anew, about an hour on 2 cores
 	$(BIN)/python tools/weights.py
+
+table: $(VENV)/.installed  ## make the σ-table on all test digits anew, about 10 minutes
+	$(BIN)/python tools/table.py
+
+specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 12 minutes
+	$(BIN)/python tools/specialists.py
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

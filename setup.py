@@ -26,8 +26,8 @@ setup(
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     packages=[facts['name']],
-    package_data={facts['name']: ['mnist/*', 'weights/*/*']},
+    package_data={facts['name']: ['mnist/*', 'weights/*/*', 'results/*']},
     install_requires=lines('requirements'),
-    extras_require={'widgets': lines('widgets_requirements'),
-                    'dev': lines('widgets_requirements') + lines('dev_requirements')},
+    extras_require={**{extra: lines(f'{extra}_requirements') for extra in ('widgets', 'classical', 'bm3d')},
+                    'dev': [line for extra in ('widgets', 'classical', 'dev') for line in lines(f'{extra}_requirements')]},
 )

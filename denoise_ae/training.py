@@ -131,11 +131,12 @@ def _check_batch(images, taker, name='images'):
         raise ValueError(f'{name} must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
 
 
-def _check_fit(images, valid, noise, loss, dtype, epochs, batch_size, lr):
+def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr):
     _check_batch(images, 'fit')
     if valid is not None:
         _check_batch(valid, 'fit', 'valid')
-    for name, value, example in (('noise', noise, 'a transform such as GaussianNoise(std=0.1)'), ('loss', loss, 'a function such as mse_loss')):
+    for name, value, example in (('noise', noise, 'a transform such as GaussianNoise(std=0.1)'), ('loss', loss, 'a function such as mse_loss'),
+                                 ('optimizer', optimizer, 'a function such as torch.optim.AdamW')):
         if not callable(value):
             raise TypeError(f'{name} must be {example}, not {value!r}')
     if dtype not in (torch.float32, torch.bfloat16):
@@ -157,8 +158,15 @@ def _one_epoch(step, images, batch_size, bar):
     return float(total) / len(images)
 
 
-def _stepper(model, noise, loss, dtype, optimizer, schedule):
-    "A function that does one training step on a clean batch and returns its loss."
+def _adam(parameters, lr):
+    return torch.optim.Adam(parameters, lr=lr, fused=True)
+
+
+def _stepper(model, noise, loss, optimizer, lr, steps, dtype):
+    "A function that does one of the training steps on a clean batch and returns its loss."
+    optimizer = optimizer(model.parameters(), lr=lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [group['lr'] for group in optimizer.param_groups], total_steps=steps)
+
     def step(clean):
         noisy = noise(clean)
         with torch.autocast(clean.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
@@ -171,7 +179,7 @@ def _stepper(model, noise, loss, dtype, optimizer, schedule):
         return value.detach()
     return step
 
-
+# %% ../nbs/03_training.ipynb #73251d53
 def _validate(model, noisy, clean, loss):
     "The loss and the mean PSNR on validation images; NaN if there are none."
     if clean is None:
@@ -190,23 +198,23 @@ def fit(
     batch_size: int = 256,  # images for each step
     lr: float = 3e-3,  # the highest learning rate of the one-cycle schedule
     loss=mse_loss,  # a function of output and clean images that gives one number, to be made small
+    optimizer=_adam,  # a function of the parameters and `lr` that gives an optimiser with momentum; by default Adam
     dtype: torch.dtype = torch.float32,  # what the network computes in; torch.bfloat16 is faster where the processor has it
     seed: int = 0,  # of the order of the images and of noise that has no generator of its own
     device=None,  # where to train, such as 'cuda'; by default where the model is
     progress: bool = True,  # show a progress bar?
 ) -> History:  # losses, PSNR and seconds of each epoch
-    """Train a denoiser: Adam on the loss between the output for the noisy and the clean images.
+    """Train a denoiser: gradient steps on the loss between the output for the noisy and the clean images.
 
     The same seed on the same machine gives the same weights, bit for bit. Ctrl-C ends the training early with a
     warning; the model keeps what it has learned. Raises a `ValueError` or `TypeError` for input it can't train on,
     and a `FloatingPointError` if the loss is no longer a finite number."""
-    _check_fit(images, valid, noise, loss, dtype, epochs, batch_size, lr)
+    _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
     model, images = model.to(device), images.to(device)
     history = History()
     steps = epochs * math.ceil(len(images) / batch_size)
-    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
-    step = _stepper(model, noise, loss, dtype, optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps))
+    step = _stepper(model, noise, loss, optimizer, lr, steps, dtype)
     with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(steps, progress) as bar:
         noisy_valid = None if valid is None else noise(valid)
         try:

@@ -4,6 +4,7 @@ import inspect
 import os
 import pickle
 import re
+import sys
 import signal
 import statistics
 import time
@@ -19,9 +20,9 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 
 import denoise_ae
-from denoise_ae import (Autoencoder, ConvAutoencoder, GaussianNoise, History, MaskingNoise, MLPDenoiser, PoissonNoise,
-                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, mnist, pretrain_denoiser, project, psnr,
-                        psnr_loss, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim)
+from denoise_ae import (CLASSICAL, Autoencoder, ConvAutoencoder, GaussianNoise, History, MaskingNoise, MLPDenoiser, Muon, PoissonNoise,
+                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, mnist, mnist_tensors, pretrain_denoiser, project, psnr,
+                        psnr_loss, results, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim, tune)
 
 
 def generator(seed=0):
@@ -354,6 +355,7 @@ def test_anything_that_takes_images_can_be_asked_to_denoise(valid):
     ({'valid': torch.full((2, 784), 2.)}, ValueError, r'valid must lie in \[0, 1\]'),
     ({'noise': .1}, TypeError, 'noise must be a transform such as GaussianNoise'),
     ({'loss': 'mse'}, TypeError, "loss must be a function such as mse_loss, not 'mse'"),
+    ({'optimizer': 'adam'}, TypeError, "optimizer must be a function such as torch.optim.AdamW, not 'adam'"),
     ({'dtype': torch.float16}, ValueError, 'dtype must be torch.float32 or torch.bfloat16'),
     ({'epochs': 0}, ValueError, 'epochs must be a whole number of at least 1, not 0'),
     ({'batch_size': 2.5}, ValueError, 'batch_size must be'),
@@ -570,6 +572,38 @@ def test_what_ssim_and_show_scores_refuse(valid):
     assert [len(show_scores(table, value).axes[0].lines) for value in ('psnr', 'ssim')] == [1, 1]
 
 
+@pytest.mark.parametrize('name', [name for name in CLASSICAL if name != 'BM3D'])
+def test_classical_methods_take_away_noise_and_are_tuned_for_each_level(name, valid):
+    images = valid[0][:20]
+    chosen = tune(name, images, [.1, .5], settings=CLASSICAL[name][1][:8])
+    table = evaluate({'noisy': nn.Identity(), name: chosen}, valid[0][20:40], [.1, .5], progress=False).pivot(index='denoiser', columns='sigma', values='psnr')
+    assert table.loc[name, .5] > table.loc['noisy', .5] + 2 and table.loc[name, .1] > table.loc['noisy', .1] - 2
+    for sigma, function in chosen.items():
+        others = evaluate({s: lambda x, s=s: CLASSICAL[name][0](x, s) for s in CLASSICAL[name][1][:8]}, images, [sigma], seed=1, progress=False)
+        assert others['denoiser'][others['psnr'].idxmax()] == function.keywords['setting']
+
+
+def test_what_tune_and_results_refuse(valid, monkeypatch):
+    images = valid[0][:2]
+    with pytest.raises(ValueError, match='method must be one of Gaussian filter, median, .* or a function, not .Gauss.'):
+        tune('Gauss', images)
+    with pytest.raises(ValueError, match='settings must be a list'):
+        tune(lambda x, setting: x, images)
+    with pytest.raises(ValueError, match="there is no table 'sigmas': choose from .*sigma"):
+        results('sigmas')
+    for package, method, extra in (('bm3d', 'BM3D', 'bm3d'), ('skimage.restoration', 'total variation', 'classical')):
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(ImportError, match=rf"needs the package {package.split('.')[0]}: pip install 'denoise_ae\[{extra}\]'"):
+            tune(method, images, [.1])
+
+
+@pytest.mark.parametrize('Network, sigma', [(Autoencoder, .1), (MLPDenoiser, 1.), (ConvAutoencoder, .5), (UNet, .3)])
+def test_the_table_that_comes_along_is_what_the_weights_give(Network, sigma):
+    table = results('sigma').query('denoiser == @Network.__name__ and sigma == @sigma').iloc[0]
+    again = evaluate({'again': Network.from_pretrained()}, mnist_tensors('test')[0], [sigma], progress=False).iloc[0]
+    assert table['images'] == 10_000 and again['psnr'] == pytest.approx(table['psnr'], abs=.005) and again['ssim'] == pytest.approx(table['ssim'], abs=.001)
+
+
 # --- convolution
 
 NETWORKS = [MLPDenoiser, ConvAutoencoder, UNet]
@@ -593,6 +627,7 @@ def test_networks_refuse_other_images_by_name(Network):
 @pytest.mark.parametrize('network, words', [
     (lambda: MLPDenoiser(hidden=()), 'hidden must be'), (lambda: MLPDenoiser(hidden=(10, 0)), 'hidden must be'),
     (lambda: MLPDenoiser(hidden=640), 'hidden must be'), (lambda: ConvAutoencoder(latent_channels=0), 'latent_channels must be'),
+    (lambda: UNet(blocks=(1, 0, 1)), 'blocks must be'), (lambda: UNet(widths=(8, 16)), 'blocks must have a number for each of the widths'),
     (lambda: UNet(widths=(8, 16, 32, 64)), 'widths must be from 1 to 3'), (lambda: UNet(widths=(8, 1.5)), 'widths must be'),
 ])
 def test_sizes_that_are_none(network, words):
@@ -601,7 +636,7 @@ def test_sizes_that_are_none(network, words):
 
 
 @pytest.mark.parametrize('model', [MLPDenoiser(hidden=(20,), residual=True), ConvAutoencoder(latent_channels=3),
-                                   UNet(widths=(4, 8), residual=True, bias=False)], ids=lambda model: type(model).__name__)
+                                   UNet(widths=(4, 8), blocks=(1, 2), residual=True, bias=False)], ids=lambda model: type(model).__name__)
 def test_networks_are_saved_with_their_settings(model, tmp_path):
     model.save_pretrained(tmp_path)
     again, x = type(model).from_pretrained(tmp_path), torch.rand(3, 1, 28, 28)
@@ -620,7 +655,7 @@ def test_an_untrained_residual_u_net_does_nothing(valid):
 def test_without_biases_the_u_net_scales(valid):
     x = valid[0][:4]
     for bias in (False, True):
-        model = UNet(widths=(4, 8), bias=bias)
+        model = UNet(widths=(4, 8), blocks=(1, 1), bias=bias)
         assert torch.allclose(model(3 * x), 3 * model(x), atol=1e-5) == (not bias)
 
 
@@ -645,6 +680,31 @@ def test_psnr_loss_is_the_psnr(valid):
     assert loss.item() == pytest.approx(-psnr(y, x).mean().item())
     loss.backward()
     assert y.grad.isfinite().all() and y.grad.abs().sum() > 0
+
+
+def test_muon_moves_matrices_by_orthogonal_steps_and_leaves_the_rest_to_adam():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 1, 3, padding=1))
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = Muon(model.parameters(), lr=.1)
+    model(torch.rand(4, 1, 28, 28)).square().mean().backward()
+    optimizer.step()
+    moves = [(new.detach() - old) for new, old in zip(model.parameters(), before)]
+    singular = torch.linalg.svdvals(moves[2].flatten(1)) / .1
+    assert singular.max() < 1.3 and singular.median() > .6, singular
+    for move in (moves[0], moves[1], moves[3], moves[4]):
+        assert move.abs().max() == pytest.approx(.01, rel=.01), 'the first step of Adam, at a tenth of the learning rate'
+
+
+def test_the_optimizer_is_the_one_asked_for(valid):
+    def trained(optimizer):
+        torch.manual_seed(0)
+        model = UNet(widths=(4, 8), blocks=(1, 1))
+        history = fit(model, valid[0][:500], epochs=2, batch_size=50, lr=1e-2, loss=psnr_loss, optimizer=optimizer, progress=False)
+        assert history.train_loss[1] < history.train_loss[0]
+        return [p.detach() for p in model.parameters()]
+    first, *others = [trained(optimizer) for optimizer in (torch.optim.Adam, torch.optim.NAdam, Muon)]
+    assert not any(all(torch.allclose(a, b) for a, b in zip(first, other)) for other in others)
 
 
 def test_a_recipe_trains_and_can_be_repeated():

@@ -22,8 +22,9 @@ if not hasattr(typing, 'TypeVarTuple'):  # all that smalldocs misses in Python 3
 
 
 def stage(notebooks):
-    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, and the API reference."
+    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, the tables to download, and the API reference."
     shutil.copy(ROOT / '_quarto.yml', notebooks)
+    shutil.copytree(ROOT / 'denoise_ae' / 'results', notebooks / 'results', dirs_exist_ok=True)
     if notebooks != ROOT / 'nbs':
         shutil.copy(ROOT / 'nbs' / 'styles.css', notebooks)
     source = f'{get_config().git_url}/blob/{get_config().branch}'
@@ -67,6 +68,7 @@ def build(notebooks=ROOT / 'nbs', out=ROOT / '_docs'):
     staged = Path(proc_nbs(notebooks, n_workers=0, force=True))
     for extra in ('_symbols.json', 'styles.css'):
         shutil.copy(notebooks / extra, staged)
+    shutil.copytree(notebooks / 'results', staged / 'results', dirs_exist_ok=True)
     site = Site(load(staged), quiet=True)
     site.out = Path(out).resolve()
     site.build()
