@@ -7,7 +7,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights table specialists lock
+.PHONY: help course test lab site save export weights table specialists bench lock
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -48,6 +48,9 @@ table: $(VENV)/.installed  ## make the σ-table on all test digits anew, about 1
 
 specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 12 minutes
 	$(BIN)/python tools/specialists.py
+
+bench: $(VENV)/.installed  ## measure the speed beside other libraries, about 10 minutes
+	$(BIN)/python tools/bench.py
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

@@ -195,7 +195,7 @@ _tables = files('denoise_ae') / 'results'
 
 
 def results(
-    name: str = 'sigma',  # 'sigma', made by `make table`; 'specialists', made by `make specialists`
+    name: str = 'sigma',  # 'sigma', made by `make table`; 'specialists', by `make specialists`; 'training', 'inference' or 'quality', by `make bench`
 ) -> pd.DataFrame:  # the table
     "A table of measurements that comes with the package. Raises a `ValueError` for an unknown name."
     known = sorted(path.name[:-4] for path in _tables.iterdir() if path.name.endswith('.csv'))

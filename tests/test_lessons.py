@@ -34,8 +34,8 @@ def code_cell(source, name):
     return {'cell_type': 'code', 'id': name, 'metadata': {}, 'outputs': [], 'execution_count': None, 'source': source}
 
 
-@pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=[pytest.mark.alone] * (path.stem == '03_training'))
-                                  for path in NOTEBOOKS])  # lesson 03 takes times
+@pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=[pytest.mark.alone] * (path.stem in ('03_training', '11_scaling')))
+                                  for path in NOTEBOOKS])  # these take times
 def test_notebook_and_its_exercises(path, tmp_path):
     notebook = json.loads(path.read_text(encoding='utf-8'))
     cells = read_notebook(path)

@@ -4,9 +4,9 @@ import inspect
 import os
 import pickle
 import re
-import sys
 import signal
 import statistics
+import sys
 import time
 from pathlib import Path
 
