@@ -436,7 +436,7 @@ def test_the_bar_is_shown_in_a_terminal_and_can_be_switched_off():
 
 
 @pytest.mark.alone
-def test_fit_is_twice_as_fast_as_two_loaders():
+def test_fit_is_three_times_as_fast_as_two_loaders():
     "On a slice, with room for a busy machine; lesson 03 shows a whole epoch. Medians of five, in turns, in this process."
     to_tensor = transforms.ToTensor()
     noisy = Subset(mnist(transform=transforms.Compose([to_tensor, GaussianNoise()])), range(3200))
@@ -459,7 +459,7 @@ def test_fit_is_twice_as_fast_as_two_loaders():
         run(model)
         return time.perf_counter() - start
     times = [(seconds(tutorial), seconds(ours)) for _ in range(5)]
-    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 2
+    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 2.5
 
 
 # --- latent space
