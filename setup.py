@@ -14,6 +14,7 @@ def lines(key):
     return [line for line in facts[key].splitlines() if line]
 
 
+extras = ('widgets', 'classical', 'onnx', 'distributed')
 setup(
     version=facts['version'],
     description=facts['description'],
@@ -28,6 +29,6 @@ setup(
     packages=[facts['name']],
     package_data={facts['name']: ['mnist/*', 'weights/*/*', 'results/*']},
     install_requires=lines('requirements'),
-    extras_require={**{extra: lines(f'{extra}_requirements') for extra in ('widgets', 'classical', 'bm3d')},
-                    'dev': [line for extra in ('widgets', 'classical', 'dev') for line in lines(f'{extra}_requirements')]},
+    extras_require={**{extra: lines(f'{extra}_requirements') for extra in extras + ('bm3d',)},
+                    'dev': [line for extra in extras + ('dev',) for line in lines(f'{extra}_requirements')]},
 )
