@@ -105,7 +105,10 @@ class Muon(torch.optim.Adam):
     def step(self):
         lr, beta = self.param_groups[0]['lr'], self.param_groups[0]['betas'][0]
         for p in self.matrices:
-            average = self.state[p].setdefault('average', torch.zeros_like(p))
+            state = self.state[p]
+            if not state:  # Adam looks for `step` in every state that it is given back
+                state.update(average=torch.zeros_like(p), step=torch.tensor(0.))
+            average = state['average']
             average.lerp_(p.grad, 1 - beta)
             direction = _orthogonal(p.grad.lerp(average, beta).flatten(1))
             p.add_(direction.reshape(p.shape), alpha=-lr * max(1, p.shape[0] / p[0].numel()) ** .5)

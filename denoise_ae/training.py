@@ -12,7 +12,7 @@ import io
 import math
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from numbers import Integral
 
@@ -131,7 +131,7 @@ def _check_batch(images, taker, name='images'):
         raise ValueError(f'{name} must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
 
 
-def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr):
+def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, run):
     _check_batch(images, 'fit')
     if valid is not None:
         _check_batch(valid, 'fit', 'valid')
@@ -139,6 +139,8 @@ def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size,
                                  ('optimizer', optimizer, 'a function such as torch.optim.AdamW')):
         if not callable(value):
             raise TypeError(f'{name} must be {example}, not {value!r}')
+    if not (run is None or hasattr(run, 'keeping')):
+        raise TypeError(f"run must be a Run, such as Run('runs/first'), not {run!r}")
     if dtype not in (torch.float32, torch.bfloat16):
         raise ValueError(f'dtype must be torch.float32 or torch.bfloat16, not {dtype!r}')
     for name, value in (('epochs', epochs), ('batch_size', batch_size)):
@@ -149,43 +151,59 @@ def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size,
         raise ValueError(f'lr must be above 0, not {lr!r}')
 
 # %% ../nbs/03_training.ipynb #af08efb0
-def _one_epoch(step, images, batch_size, bar):
-    "One pass over the images. Returns the mean loss."
-    total = 0.
-    for index in torch.randperm(len(images), device=images.device).split(batch_size):
-        total += step(images[index]) * len(index)
-        bar.update()
-    return float(total) / len(images)
-
-
 def _adam(parameters, lr):
     return torch.optim.Adam(parameters, lr=lr, fused=True)
 
 
-def _stepper(model, noise, loss, optimizer, lr, steps, dtype):
-    "A function that does one of the training steps on a clean batch and returns its loss."
-    optimizer = optimizer(model.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, [group['lr'] for group in optimizer.param_groups], total_steps=steps)
+class _Training:
+    "A training as it stands after some number of steps, `done`."
+    def __init__(self, model, images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed):
+        self.model, self.images, self.valid, self.noise, self.loss = model, images, valid, noise, loss
+        self.dtype, self.epochs, self.batch_size, self.lr, self.seed = dtype, epochs, batch_size, lr, seed
+        self.make_optimizer, self.optimizer = optimizer, optimizer(model.parameters(), lr=lr)
+        self.steps_per_epoch = math.ceil(len(images) / batch_size)
+        self.steps = epochs * self.steps_per_epoch
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, [group['lr'] for group in self.optimizer.param_groups], total_steps=self.steps)
+        self.history, self.done, self.order, self.total, self.seconds = History(), 0, None, 0., 0.
 
-    def step(clean):
-        noisy = noise(clean)
-        with torch.autocast(clean.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            output = model(noisy)
-        value = loss(output.to(clean.dtype), clean)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        schedule.step()
-        return value.detach()
-    return step
+    @property
+    def epoch(self):
+        return self.done // self.steps_per_epoch + 1
+
+# %% ../nbs/03_training.ipynb #af08efb2
+def _step(training):
+    "One step, on the next batch; the first of an epoch draws a new order."
+    start, at = time.perf_counter(), training.done % training.steps_per_epoch * training.batch_size
+    if at == 0:
+        training.order = torch.randperm(len(training.images), device=training.images.device)
+        training.total = training.seconds = 0.
+    clean = training.images[training.order[at:at + training.batch_size]]
+    noisy = training.noise(clean)
+    with torch.autocast(clean.device.type, torch.bfloat16, enabled=training.dtype == torch.bfloat16):
+        output = training.model(noisy)
+    value = training.loss(output.to(clean.dtype), clean)
+    training.optimizer.zero_grad()
+    value.backward()
+    training.optimizer.step()
+    training.schedule.step()
+    training.total += value.detach() * len(clean)
+    training.done += 1
+    training.seconds += time.perf_counter() - start
 
 # %% ../nbs/03_training.ipynb #73251d53
-def _validate(model, noisy, clean, loss):
-    "The loss and the mean PSNR on validation images; NaN if there are none."
-    if clean is None:
-        return math.nan, math.nan
-    output = denoise(model, noisy)
-    return loss(output, clean).item(), psnr(output, clean).mean().item()
+def _finish_epoch(training, noisy_valid):
+    "Write the epoch that has just ended into the history. Raises a `FloatingPointError` if the training broke down."
+    start = time.perf_counter()
+    train_loss, valid_loss, valid_psnr = float(training.total) / len(training.images), math.nan, math.nan
+    training.seconds += time.perf_counter() - start  # a GPU may only now have finished
+    if not (math.isfinite(train_loss) and all(p.isfinite().all() for p in training.model.parameters())):
+        raise FloatingPointError(f'the training broke down in epoch {training.epoch - 1} of {training.epochs} at the learning rate '
+                                 f'lr={training.lr:g} (loss {train_loss}): start again from a new model with a smaller lr')
+    if training.valid is not None:
+        output = denoise(training.model, noisy_valid)
+        valid_loss, valid_psnr = training.loss(output, training.valid).item(), psnr(output, training.valid).mean().item()
+    training.history.append(train_loss, valid_loss, valid_psnr, training.seconds)
 
 # %% ../nbs/03_training.ipynb #cfc788cd
 def fit(
@@ -201,6 +219,7 @@ def fit(
     optimizer=_adam,  # a function of the parameters and `lr` that gives an optimiser with momentum; by default Adam
     dtype: torch.dtype = torch.float32,  # what the network computes in; torch.bfloat16 is faster where the processor has it
     seed: int = 0,  # of the order of the images and of noise that has no generator of its own
+    run=None,  # a `Run` of lesson 13: a folder that keeps the training, and from which it goes on where it was
     device=None,  # where to train, such as 'cuda'; by default where the model is
     progress: bool = True,  # show a progress bar?
 ) -> History:  # losses, PSNR and seconds of each epoch
@@ -209,29 +228,27 @@ def fit(
     The same seed on the same machine gives the same weights, bit for bit. Ctrl-C ends the training early with a
     warning; the model keeps what it has learned. Raises a `ValueError` or `TypeError` for input it can't train on,
     and a `FloatingPointError` if the loss is no longer a finite number."""
-    _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr)
+    _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, run)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
-    model, images = model.to(device), images.to(device)
-    history = History()
-    steps = epochs * math.ceil(len(images) / batch_size)
-    step = _stepper(model, noise, loss, optimizer, lr, steps, dtype)
-    with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(steps, progress) as bar:
+    training = _Training(model.to(device), images.to(device), valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed)
+    with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(training.steps, progress) as bar:
         noisy_valid = None if valid is None else noise(valid)
         try:
-            for epoch in range(1, epochs + 1):
-                bar.set_description(f'epoch {epoch}/{epochs}')
-                start = time.perf_counter()
-                train_loss = _one_epoch(step, images, batch_size, bar)
-                seconds = time.perf_counter() - start
-                if not (math.isfinite(train_loss) and all(p.isfinite().all() for p in model.parameters())):
-                    raise FloatingPointError(f'the training broke down in epoch {epoch} of {epochs} at the learning rate lr={lr:g} '
-                                             f'(loss {train_loss}): start again from a new model with a smaller lr')
-                history.append(train_loss, *_validate(model, noisy_valid, valid, loss), seconds)
-                bar.set_postfix_str(history.last())
-        except KeyboardInterrupt:
-            warnings.warn(f'stopped in epoch {epoch} of {epochs}: the model keeps what it has learned so far, '
-                          f'and the history holds the {len(history)} finished epochs', stacklevel=2)
-    return history
+            with nullcontext(lambda: None) if run is None else run.keeping(training) as after_step:
+                bar.update(training.done)
+                for epoch in range(training.epoch, epochs + 1):
+                    bar.set_description(f'epoch {epoch}/{epochs}')
+                    while training.epoch == epoch:
+                        _step(training)
+                        if training.epoch > epoch:
+                            _finish_epoch(training, noisy_valid)
+                            bar.set_postfix_str(training.history.last())
+                        bar.update()
+                        after_step()
+        except KeyboardInterrupt as stop:
+            warnings.warn(f'stopped in epoch {training.epoch} of {epochs}: the model keeps what it has learned so far, and the history '
+                          f'holds the {len(training.history)} finished epochs{stop}', stacklevel=2)
+    return training.history
 
 # %% ../nbs/03_training.ipynb #6bf1cb0e
 def pretrain(
