@@ -121,7 +121,7 @@ def _optional(module, extra):
     try:
         return import_module(module)
     except ImportError as error:
-        raise ImportError(f"this method needs the package {module.split('.')[0]}: pip install 'denoise_ae[{extra}]'") from error
+        raise ImportError(f"this needs the package {module.split('.')[0]}: pip install 'denoise_ae[{extra}]'") from error
 
 
 def _each(function, images):

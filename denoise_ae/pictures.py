@@ -113,7 +113,7 @@ def cut_into_tiles(
         raise ValueError(f'cut_into_tiles takes pictures of at least 28 by 28 pixels, not of shape {tuple(picture.shape)}')
     return unfold(picture[:, None], 28, stride=stride).transpose(1, 2).reshape(-1, 1, 28, 28)
 
-# %% ../nbs/12_pictures.ipynb #d1200027
+# %% ../nbs/12_pictures.ipynb #d1200028
 _MOST_PIXELS = 50_000_000
 
 
@@ -139,7 +139,7 @@ def _read_image(path):
         raise ValueError(f'{path} has colours of the kind {image.mode}: save it as grey or RGB first')
     return np.asarray(image) if image.mode in ('L', 'RGB') else np.asarray(image).astype(np.uint16)
 
-# %% ../nbs/12_pictures.ipynb #d1200029
+# %% ../nbs/12_pictures.ipynb #d120002a
 def _read_npy(path):
     "A picture from a NumPy file, as an array `(H, W)` or `(H, W, 1 or 3)`, of which nothing but its header has been read so far."
     array = np.load(path, mmap_mode='r', allow_pickle=False)
@@ -163,7 +163,7 @@ def _scaled(path, array):
         raise ValueError(f'{path} must hold finite floats, 0 for black and 1 for white; these go from {picture.min():.3g} to {picture.max():.3g}')
     return picture
 
-# %% ../nbs/12_pictures.ipynb #d120002b
+# %% ../nbs/12_pictures.ipynb #d120002c
 def read_picture(
     path: str | Path,  # a PNG or JPEG, or a NumPy file .npy of floats, uint8 or uint16
 ) -> torch.Tensor:  # float32 `(C, H, W)`, one channel or three, 0 for black and 1 for white
@@ -183,7 +183,22 @@ def read_picture(
             reason = ' '.join(str(error).split())[:200]
             raise ValueError(f'{path} is no {kind}, or it is damaged: {reason or type(error).__name__}') from error
 
-# %% ../nbs/12_pictures.ipynb #d120002d
+# %% ../nbs/12_pictures.ipynb #d120002e
+def _write_whole(path, content, overwrite):
+    "Write a file that appears whole or not at all, and over no other unless that is wanted."
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        part.write_bytes(content)
+        if overwrite:
+            os.replace(part, path)
+        else:
+            os.link(part, path)  # which fails if there is a file by now
+    except FileExistsError:
+        raise FileExistsError(f'{path} exists: choose another name, or pass overwrite=True') from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def _encoded(picture, suffix):
     "The bytes of a picture file."
     buffer = io.BytesIO()
@@ -195,7 +210,7 @@ def _encoded(picture, suffix):
         Image.fromarray(array.numpy()).save(buffer, **({'format': 'PNG'} if suffix == '.png' else {'format': 'JPEG', 'quality': 95}))
     return buffer.getvalue()
 
-# %% ../nbs/12_pictures.ipynb #d120002e
+# %% ../nbs/12_pictures.ipynb #d1200030
 def write_picture(
     picture: torch.Tensor,  # float `(C, H, W)`, one channel or three
     path: str | Path,  # .png or .jpg: clipped to [0, 1] and rounded to 256 levels; .npy: as it is, in float32
@@ -208,14 +223,4 @@ def write_picture(
     _check_picture(picture, 'write_picture')
     if path.suffix.lower() not in ('.png', '.jpg', '.jpeg', '.npy') or len(picture) not in (1, 3):
         raise ValueError(f'write_picture writes one or three channels to .png, .jpg or .npy, not {len(picture)} to {path.name!r}')
-    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-    try:
-        part.write_bytes(_encoded(picture, path.suffix.lower()))
-        if overwrite:
-            os.replace(part, path)
-        else:
-            os.link(part, path)  # which fails if there is a file by now
-    except FileExistsError:
-        raise FileExistsError(f'{path} exists: choose another name, or pass overwrite=True') from None
-    finally:
-        part.unlink(missing_ok=True)
+    _write_whole(path, _encoded(picture, path.suffix.lower()), overwrite)
