@@ -28,6 +28,7 @@ setup(
                  'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     packages=[facts['name']],
     package_data={facts['name']: ['mnist/*', 'weights/*/*', 'results/*']},
+    entry_points={'console_scripts': ['denoise-ae = denoise_ae.cli:main']},
     install_requires=lines('requirements'),
     extras_require={**{extra: lines(f'{extra}_requirements') for extra in extras + ('bm3d',)},
                     'dev': [line for extra in extras + ('dev',) for line in lines(f'{extra}_requirements')]},

@@ -231,10 +231,10 @@ def fit(
     _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, run)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
     training = _Training(model.to(device), images.to(device), valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed)
-    with _random_numbers_of(seed, device), _in_mode(model, training=True), _bar(training.steps, progress) as bar:
+    with _random_numbers_of(seed, device), _in_mode(model, training=True):
         noisy_valid = None if valid is None else noise(valid)
         try:
-            with nullcontext(lambda: None) if run is None else run.keeping(training) as after_step:
+            with nullcontext(lambda: None) if run is None else run.keeping(training) as after_step, _bar(training.steps, progress) as bar:
                 bar.update(training.done)
                 for epoch in range(training.epoch, epochs + 1):
                     bar.set_description(f'epoch {epoch}/{epochs}')

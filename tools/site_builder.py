@@ -16,17 +16,22 @@ from smalldocs.api import Settings, build as build_api
 from smalldocs.config import load
 from smalldocs.site import Site
 
+from denoise_ae.cli import help_texts
+
 ROOT = Path(__file__).resolve().parent.parent
 if not hasattr(typing, 'TypeVarTuple'):  # all that smalldocs misses in Python 3.10
     typing.TypeVarTuple = typing_extensions.TypeVarTuple
 
 
 def stage(notebooks):
-    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, the tables to download, and the API reference."
+    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, the tables to download, the help of the commands, and the API reference."
     shutil.copy(ROOT / '_quarto.yml', notebooks)
     shutil.copytree(ROOT / 'denoise_ae' / 'results', notebooks / 'results', dirs_exist_ok=True)
     if notebooks != ROOT / 'nbs':
         shutil.copy(ROOT / 'nbs' / 'styles.css', notebooks)
+    pages = '\n\n'.join(f'## denoise-ae {name} {{#{name or "program"}}}\n\n```text\n{text}\n```' for name, text in help_texts().items())
+    (notebooks / 'commands.qmd').write_text('---\ntitle: "Commands"\ndescription: "What denoise-ae says when it is asked for help."\n---\n\n'
+                                            f'Explained and tried out in the lesson [15_cli](15_cli.ipynb).\n\n{pages}\n', encoding='utf-8')
     source = f'{get_config().git_url}/blob/{get_config().branch}'
     for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=source)):
         lesson = next(notebooks.glob(f'*_{page.stem}.ipynb')).name
