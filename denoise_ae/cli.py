@@ -473,6 +473,6 @@ def help_texts() -> dict:  # the name of each command, '' for the program itself
     pages = {'': cli.get_help(program)}
     return pages | {name: each.get_help(click.Context(each, info_name=name, parent=program)) for name, each in sorted(cli.commands.items())}
 
-# %% ../nbs/15_cli.ipynb #d1500033
+# %% ../nbs/15_cli.ipynb #d1500034
 if __name__ == '__main__':
     main()
