@@ -7,5 +7,6 @@ from denoise_ae.training import *
 from denoise_ae.latent import *
 from denoise_ae.evaluation import *
 from denoise_ae.convolution import *
+from denoise_ae.export import *
 
 __version__ = version('denoise_ae')
