@@ -111,11 +111,11 @@ def _check_folder(kind, folder, changed):
                 raise ValueError(f'{name} must be true or false, not {settings[name]!r}')
         path = os.path.join(folder, 'model.safetensors')
         with safe_open(path, 'pt') as file:
-            parts = {name: file.get_slice(name) for name in file.keys()}
-        for name in sorted(expected.keys() | parts.keys()):
-            shape, asked = tuple(parts[name].get_shape()) if name in parts else 'missing', expected.get(name, 'none')
-            if shape != asked or parts[name].get_dtype() not in ('F16', 'BF16', 'F32', 'F64'):
-                raise ValueError(f'shape of {name}: {shape}, config.json asks for {asked}, of floating-point numbers')
+            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name in file.keys() for part in [file.get_slice(name)]}
+        for name in sorted(expected.keys() | found.keys()):
+            shape, dtype = found.get(name, ('missing', ''))
+            if shape != expected.get(name) or dtype not in ('F16', 'BF16', 'F32', 'F64'):
+                raise ValueError(f'{name} is {dtype}{shape}, where config.json asks for {expected.get(name, "nothing")}')
     except (ValueError, TypeError, RuntimeError, OverflowError, SafetensorError) as error:
         raise ValueError(f'{path} does not fit {kind.__name__}: {shorten(str(error).split(chr(10))[0], 300)}') from error
 

@@ -131,7 +131,8 @@ def load_onnx(
     Raises a `FileNotFoundError`, a `ValueError` for a file of another kind, and an `ImportError` without the extra `onnx`."""
     try:
         run = _session(Path(path).read_bytes())
-        run(torch.zeros(1, 1, 28, 28).numpy())
+        if run(torch.zeros(1, 1, 28, 28).numpy()).shape != (1, 1, 28, 28):
+            raise ValueError('it does not give pictures of 28 by 28 pixels')
     except (OSError, ImportError):
         raise
     except Exception as error:  # onnxruntime has a dozen of its own
