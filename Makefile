@@ -45,6 +45,7 @@ weights: $(VENV)/.installed  ## train the packaged weights anew, about an hour o
 
 table: $(VENV)/.installed  ## make the σ-table on all test digits anew, about 10 minutes
 	$(BIN)/python tools/table.py
+	$(BIN)/python tools/weights.py --cards
 
 specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 12 minutes
 	$(BIN)/python tools/specialists.py

@@ -13,15 +13,111 @@ import json
 import os
 import re
 from contextlib import redirect_stdout
+from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
+from textwrap import shorten
 
 import torch
-from huggingface_hub import ModelCard, PyTorchModelHubMixin
-from safetensors import safe_open
+from huggingface_hub import ModelCard, ModelCardData, PyTorchModelHubMixin
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from .noise import _check_pixels
+from .noise import GaussianNoise, _check_pixels
+
+# %% ../nbs/02_autoencoder.ipynb #ca7d0001
+_CARD = '''---
+{front}
+---
+
+# {name}
+
+{summary}
+
+| | |
+|---|---|
+| class | `{name}` of `{module}` |
+| settings | `{settings}` |
+| parameters | {parameters:,}, as {dtype} |
+| input | noisy grey pictures, `(N, 1, 28, 28)`, black 0 and white 1, the noise not clipped |
+| output | the pictures without the noise, of the same shape; clip them to [0, 1] to look at them |
+| trained on | {noise} |
+| library, licence | denoise_ae {version}, {licence} |
+{note}
+To use it, in this folder:
+
+```python
+{code}
+```
+
+It takes pictures of 28 by 28 pixels only, and was made for handwritten digits, white on black. On other pictures, and under other noise than it was trained on, it may do harm.
+'''
+
+# %% ../nbs/02_autoencoder.ipynb #ca7d0003
+_CODE = """import torch
+{imports}
+
+model = {name}.from_pretrained('.')
+noisy = torch.rand(1, 1, 28, 28)
+denoised = denoise(model, noisy)"""
+
+
+def _noise_range(std):
+    "The lowest and the highest σ of a training, or `None` if nobody said. Raises what `GaussianNoise` raises."
+    if std is None:
+        return None
+    ends = std if isinstance(std, tuple | list) else (std, std)
+    GaussianNoise(std=ends)
+    return [float(end) for end in ends]
+
+
+def _imports(kind):
+    "The module of a class, and the line that imports it and `denoise`."
+    if kind.__module__.startswith('denoise_ae.'):
+        return 'denoise_ae', f'from denoise_ae import {kind.__name__}, denoise'
+    return kind.__module__, f'from {kind.__module__} import {kind.__name__}\nfrom denoise_ae import denoise'
+
+# %% ../nbs/02_autoencoder.ipynb #ca7d0005
+class _Carded(PyTorchModelHubMixin, library_name='denoise_ae', license='apache-2.0', pipeline_tag='image-to-image', tags=['denoising', 'autoencoder', 'mnist']):
+    "Saving, with a model card that is made from facts."
+    def generate_model_card(self,
+        std=None,  # the noise it was trained on: one σ, or a range
+        licence: str = 'apache-2.0',  # of the weights, as the Hugging Face Hub names it
+        note: str = '',  # more about it, as Markdown
+    ):
+        "The text of the README.md that `save_pretrained` writes; hand these facts to it as `model_card_kwargs={'std': 0.1}`."
+        ends, name, (module, imports) = _noise_range(std), type(self).__name__, _imports(type(self))
+        noise = 'unknown' if ends is None else f'Gaussian noise of standard deviation {" to ".join(f"{end:g}" for end in sorted(set(ends)))}'
+        weights = list(self.parameters())
+        return ModelCard(_CARD.format(
+            front=ModelCardData(**self._hub_mixin_info.model_card_data.to_dict() | {'license': licence}).to_yaml(), name=name, module=module,
+            summary=(type(self).__doc__ or '').strip().split('\n')[0], settings=json.dumps(self._hub_mixin_config), noise=noise, licence=licence,
+            parameters=sum(p.numel() for p in weights), dtype=', '.join(sorted({str(p.dtype).removeprefix('torch.') for p in weights})),
+            version=version('denoise_ae'), note=note and f'\n{note.strip()}\n', code=_CODE.format(imports=imports, name=name)))
+
+# %% ../nbs/02_autoencoder.ipynb #ca7d0007
+def _check_folder(kind, folder, changed):
+    "Raise a `ValueError` that names the file, unless the two files make a model of this kind. Takes no memory for the weights."
+    path = os.path.join(folder, 'config.json')
+    try:
+        with open(path, encoding='utf-8') as file:
+            settings = json.load(file)
+        if not isinstance(settings, dict):
+            raise ValueError('it must hold settings with their names')
+        settings |= changed
+        with torch.device('meta'):  # shapes without numbers
+            expected = {name: tuple(part.shape) for name, part in kind(**settings).state_dict().items()}
+        for name, default in kind._hub_mixin_jsonable_default_values.items():
+            if isinstance(default, bool) and not isinstance(settings.get(name, default), bool):
+                raise ValueError(f'{name} must be true or false, not {settings[name]!r}')
+        path = os.path.join(folder, 'model.safetensors')
+        with safe_open(path, 'pt') as file:
+            found = {name: (tuple(part.get_shape()), part.get_dtype()) for name in file.keys() for part in [file.get_slice(name)]}
+        for name in sorted(expected.keys() | found.keys()):
+            shape, dtype = found.get(name, ('missing', ''))
+            if shape != expected.get(name) or dtype not in ('F16', 'BF16', 'F32', 'F64'):
+                raise ValueError(f'{name} is {dtype}{shape}, where config.json asks for {expected.get(name, "nothing")}')
+    except (ValueError, TypeError, RuntimeError, OverflowError, SafetensorError) as error:
+        raise ValueError(f'{path} does not fit {kind.__name__}: {shorten(str(error).split(chr(10))[0], 300)}') from error
 
 # %% ../nbs/02_autoencoder.ipynb #e94863b0
 def _check_folder(kind, folder):
@@ -70,7 +166,7 @@ It knows what it was trained on: measure it on pictures of your own kind before 
 '''
 
 # %% ../nbs/02_autoencoder.ipynb #e94863c0
-class _Pretrained(PyTorchModelHubMixin):
+class _Pretrained(_Carded):
     "Saving and loading, with weights in this package as the default."
     @classmethod
     def from_pretrained(cls,
@@ -86,7 +182,8 @@ class _Pretrained(PyTorchModelHubMixin):
             for name in ('config.json', 'model.safetensors'):
                 if not os.path.isfile(os.path.join(source, name)):
                     raise FileNotFoundError(f'there is no {name} in {source}: is it a folder that save_pretrained wrote?')
-            _check_folder(cls, source)
+            if kwargs.get('strict', True):
+                _check_folder(cls, source, {name: kwargs[name] for name in cls._hub_mixin_init_parameters if name in kwargs})
         elif not re.fullmatch(r'\w[\w.-]*(/\w[\w.-]*)?', source):  # the form of a name on the Hub
             raise FileNotFoundError(f'there is no folder {source!r} to load a model from')
         with redirect_stdout(io.StringIO()):  # huggingface_hub prints a line for each local folder

@@ -144,8 +144,8 @@ class UNet(_Pretrained, nn.Module):
         super().__init__()
         _check_widths('widths', widths, 3)
         _check_widths('blocks', blocks, 3)
-        if len(blocks) != len(widths):
-            raise ValueError(f'blocks must have a number for each of the widths {widths!r}, not be {blocks!r}')
+        if len(blocks) != len(widths) or max(blocks) > 100:
+            raise ValueError(f'blocks must have a number for each of the widths {widths!r}, at most 100, not be {blocks!r}')
         self.residual, self.first, self.last = residual, *(nn.Conv2d(a, b, 3, padding=1, bias=bias) for a, b in ((1, widths[0]), (widths[0], 1)))
         self.down, self.up = (nn.ModuleList(_blocks(b, w, bias) for w, b in zip(widths[:end], blocks)) for end in (None, -1))
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, stride=2, bias=bias) for a, b in zip(widths, widths[1:]))

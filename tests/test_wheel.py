@@ -62,7 +62,7 @@ def test_what_is_in_the_wheel(wheel):
     metadata = zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('METADATA'))).decode()
     assert sum(n.endswith('.xz') for n in names) == 4
     for network in ('autoencoder', 'mlpdenoiser', 'convautoencoder', 'unet'):
-        assert f'denoise_ae/weights/{network}/model.safetensors' in names
+        assert {f'denoise_ae/weights/{network}/{file}' for file in ('model.safetensors', 'config.json', 'README.md')} <= set(names)
     assert {'denoise_ae/results/sigma.csv', 'denoise_ae/results/specialists.csv'} <= set(names)
     assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
     assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
