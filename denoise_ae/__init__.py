@@ -3,14 +3,17 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from denoise_ae.data import *
-from denoise_ae.noise import *
-from denoise_ae.autoencoder import *
-from denoise_ae.training import *
-from denoise_ae.latent import *
-from denoise_ae.evaluation import *
-from denoise_ae.convolution import *
-from denoise_ae.export import *
+if TYPE_CHECKING:  # for editors, which look names up without running anything
+    from denoise_ae.data import *
+    from denoise_ae.noise import *
+    from denoise_ae.autoencoder import *
+    from denoise_ae.training import *
+    from denoise_ae.latent import *
+    from denoise_ae.evaluation import *
+    from denoise_ae.convolution import *
+    from denoise_ae.pictures import *
+    from denoise_ae.runs import *
+    from denoise_ae.export import *
 
 __version__ = version('denoise_ae')
 _lessons = ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution', 'pictures', 'runs', 'export')

@@ -119,52 +119,6 @@ def _check_folder(kind, folder, changed):
     except (ValueError, TypeError, RuntimeError, OverflowError, SafetensorError) as error:
         raise ValueError(f'{path} does not fit {kind.__name__}: {shorten(str(error).split(chr(10))[0], 300)}') from error
 
-# %% ../nbs/02_autoencoder.ipynb #e94863b0
-def _check_folder(kind, folder):
-    "Raise a `ValueError` unless the two files fit each other and the class. Nothing large is made for it, and nothing in them is executed."
-    try:
-        text = Path(folder, 'config.json').read_text(encoding='utf-8')
-        with safe_open(Path(folder, 'model.safetensors'), 'pt') as weights:
-            found = {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}
-        most = max([len(found), *(size for shape in found.values() for size in shape)])
-        if any(int(number) > most for number in re.findall(r'\d+', text)):
-            raise ValueError('config.json asks for a larger network than model.safetensors holds')
-        with torch.device('meta'):  # shapes without numbers
-            expected = {name: tuple(value.shape) for name, value in kind(**json.loads(text)).state_dict().items()}
-        differ = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
-        if differ:
-            raise ValueError(f'{differ[0]} has the shape {found.get(differ[0])} in model.safetensors and {expected.get(differ[0])} by config.json')
-    except Exception as error:
-        reason = ' '.join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f'{folder} holds no {kind.__name__} that can be loaded: {reason}') from error
-
-# %% ../nbs/02_autoencoder.ipynb #e94863b2
-def _card(model, trained_on):
-    name, parameters = type(model).__name__, sum(p.numel() for p in model.parameters())
-    config = ', '.join(f'{key}={value!r}' for key, value in (model._hub_mixin_config or {}).items())
-    return f'''---
-license: apache-2.0
-library_name: denoise_ae
-tags: [denoising, autoencoder, pytorch]
----
-
-# {name}
-
-A denoiser of grey pictures of 28 by 28 pixels: `{name}({config})`, {parameters:,} parameters.
-
-- Input: float `(N, 1, 28, 28)`, 0 for black and 1 for white; noise may leave [0, 1].
-- Output: the same shape, denoised.
-- Trained on: {trained_on}
-
-```python
-from denoise_ae import {name}, denoise
-model = {name}.from_pretrained('.')  # the folder of this file
-clean = denoise(model, noisy)
-```
-
-It knows what it was trained on: measure it on pictures of your own kind before you trust it with them.
-'''
-
 # %% ../nbs/02_autoencoder.ipynb #e94863c0
 class _Pretrained(_Carded):
     "Saving and loading, with weights in this package as the default."
@@ -188,10 +142,6 @@ class _Pretrained(_Carded):
             raise FileNotFoundError(f'there is no folder {source!r} to load a model from')
         with redirect_stdout(io.StringIO()):  # huggingface_hub prints a line for each local folder
             return super().from_pretrained(source, **{'strict': True} | kwargs)
-
-    def generate_model_card(self, trained_on='not told'):
-        "The text of `README.md`; `save_pretrained(..., model_card_kwargs={'trained_on': ...})` tells it more."
-        return ModelCard(_card(self, trained_on))
 
 # %% ../nbs/02_autoencoder.ipynb #e94863c2
 def _as_rows(x, taker):

@@ -220,13 +220,13 @@ def _replace(path, content):
     os.replace(part, path)
 
 
-def _save_model(model, folder, trained_on):
+def _save_model(model, folder, card):
     "A folder as `save_pretrained` makes it, each file of which is replaced as a whole."
     made = folder.with_name(f'{folder.name}.part')
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir()
     if hasattr(model, 'save_pretrained'):
-        model.save_pretrained(made, model_card_kwargs={'trained_on': trained_on})
+        model.save_pretrained(made, model_card_kwargs=card)
     else:
         safetensors.torch.save_model(model, str(made / 'model.safetensors'))
     folder.mkdir(exist_ok=True)
@@ -261,12 +261,12 @@ def _save(folder, training, best, settings):
     _replace(folder / 'config.json', json.dumps(settings | state['made_with'], indent=1).encode())
     table = pd.DataFrame(vars(training.history), index=pd.RangeIndex(1, len(training.history) + 1, name='epoch'))
     _replace(folder / 'history.csv', table.to_csv().encode())
-    trained_on = f'images of {settings["images"]}, under {settings["noise"]}'
-    _save_model(training.model, folder / 'last', trained_on)
+    card = {'std': getattr(training.noise, 'std', None), 'note': f'\nIt was trained on images of {settings["images"]}, under {settings["noise"]}.'}
+    _save_model(training.model, folder / 'last', card)
     if best['model'] is not None:
         model = copy.deepcopy(training.model)
         model.load_state_dict(best['model'])
-        _save_model(model, folder / 'best', trained_on)
+        _save_model(model, folder / 'best', card)
 
 
 def _made_with(training):
