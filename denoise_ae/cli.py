@@ -167,8 +167,11 @@ def _array_of(path):
         raise ValueError(f'{path} is no {"NPY" if path.suffix == ".npy" else "IDX"} file of images, or it is damaged: {error}') from error
 
 # %% ../nbs/15_cli.ipynb #d1500018
+_suffixes = ('.png', '.jpg', '.jpeg', '.npy')
+
+
 def _pictures_in(folder):
-    return sorted(path for path in folder.rglob('*') if path.suffix.lower() in ('.png', '.jpg', '.jpeg', '.npy') and path.is_file())
+    return sorted(path for path in folder.rglob('*') if path.suffix.lower() in _suffixes and path.is_file())
 
 
 def _read_images(path):
@@ -267,6 +270,8 @@ def _outputs(inputs, output):
     if missing:
         raise FileNotFoundError(f'there is no {", ".join(missing)}')
     if len(inputs) == 1 and inputs[0].is_file() and not output.is_dir():
+        if output.suffix.lower() not in _suffixes:
+            raise ValueError(f'pictures are written as .png, .jpg or .npy, not as {output.name!r}')
         return {inputs[0]: output}
     pairs = [(path, output / path.relative_to(each)) for each in inputs if each.is_dir() for path in _pictures_in(each)]
     pairs += [(path, output / path.name) for path in inputs if path.is_file()]

@@ -32,6 +32,13 @@ def pytest_runtest_protocol(item):
         return (yield)
 
 
+def pytest_terminal_summary(terminalreporter):
+    "What tests have counted, said by `record_property`."
+    for report in terminalreporter.getreports('passed'):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f'{name}: {value}')
+
+
 def read_notebook(path):
     cells = json.loads(path.read_text(encoding='utf-8'))['cells']
     return [{**cell, 'source': ''.join(cell['source'])} for cell in cells]

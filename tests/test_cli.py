@@ -84,7 +84,7 @@ def test_a_folder_and_one_that_fails(program, scan, tmp_path):
     assert status == 1 and not output and re.search(r'(?m)^Error: 1 of 4 pictures could not be denoised: in.broken.png is no PNG or JPEG, or it is damaged: .*$', errors)
     assert sorted(path.relative_to(tmp_path / 'out').as_posix() for path in (tmp_path / 'out').rglob('*.*')) == ['a.png', 'c.npy', 'deep/b.png']
     for arguments, words in ((('in', 'in', '-o', 'twice'), 'more than one picture would go to'), (('nowhere.png', '-o', 'x.png'), 'there is no nowhere.png'),
-                             (('in/a.png', '-o', 'x.tiff'), 'to .png, .jpg or .npy'), (('in/a.png', '-o', 'x.png', '--model', 'resnet'), "there is no model 'resnet': choose")):
+                             (('in/a.png', '-o', 'x.tiff'), "written as .png, .jpg or .npy, not as 'x.tiff'"), (('in/a.png', '-o', 'x.png', '--model', 'resnet'), "there is no model 'resnet': choose")):
         status, output, errors = program('denoise', *arguments)
         assert status == 1 and words in errors and errors.count('\n') == 0 and not (tmp_path / 'x.png').exists()
     Image.new('RGB', (2, 2), 'red').save('tiny.png')

@@ -152,7 +152,7 @@ def test_onnx_is_imported_only_when_used():
 @pytest.mark.parametrize('package', ['onnx', 'onnxscript', 'onnxruntime'])
 def test_a_missing_package_is_named_with_the_way_to_get_it(package, tmp_path):
     run = run_python(f'import sys; sys.modules[{package!r}] = None\nfrom denoise_ae import Autoencoder, export_onnx\nexport_onnx(Autoencoder(), "x.onnx")', cwd=tmp_path)
-    assert run.stderr.strip().splitlines()[-1] == f"ImportError: this method needs the package {package}: pip install 'denoise_ae[onnx]'"
+    assert run.stderr.strip().splitlines()[-1] == f"ImportError: this needs the package {package}: pip install 'denoise_ae[onnx]'"
     assert not list(tmp_path.iterdir())
 
 
