@@ -167,15 +167,16 @@ def _array_of(path):
         raise ValueError(f'{path} is no {"NPY" if path.suffix == ".npy" else "IDX"} file of images, or it is damaged: {error}') from error
 
 # %% ../nbs/15_cli.ipynb #d1500018
-_suffixes = ('.png', '.jpg', '.jpeg', '.npy')
+_suffixes = ('.png', '.jpg', '.jpeg', '.npy')  # that can be written; BMP can be read, too
 
 
 def _pictures_in(folder):
-    return sorted(path for path in folder.rglob('*') if path.suffix.lower() in _suffixes and path.is_file())
+    return sorted(path for path in folder.rglob('*') if path.suffix.lower() in (*_suffixes, '.bmp') and path.is_file())
 
 
 def _read_images(path):
     "The images in a folder of pictures or in a file, as float32 `(N, 1, 28, 28)`."
+    import numpy as np
     import torch
     if path.is_dir():
         files = _pictures_in(path)
@@ -186,7 +187,9 @@ def _read_images(path):
         array = _array_of(path)
         if array.dtype.kind not in 'uf' or array.ndim not in (3, 4) or not len(array):
             raise ValueError(f'{path} must hold images (N, 28, 28) as uint8 or as floats in [0, 1], not {array.dtype} {array.shape}')
-        images = torch.from_numpy(array.astype('float32') / (255 if array.dtype.kind == 'u' else 1)).reshape(len(array), 1, *array.shape[-2:])
+        with np.errstate(over='ignore'):  # too large a number is infinite, and refused below
+            pixels = array.astype('float32') / (255 if array.dtype.kind == 'u' else 1)
+        images = torch.from_numpy(pixels).reshape(len(array), 1, *array.shape[-2:])
     if images.shape[1:] != (1, 28, 28) or not (images.min() >= 0 and images.max() <= 1):
         raise ValueError(f'{path} must hold grey images of 28 by 28 pixels in [0, 1], not {tuple(images.shape)} '
                          f'from {images.min():.3g} to {images.max():.3g}')
@@ -227,7 +230,7 @@ def _new_file(path, overwrite):
     "A path to write to, checked before any work is done. Its folder is made."
     path = Path(path).expanduser()
     if path.exists() and not overwrite:
-        raise FileExistsError(f'{path} exists: choose another name, or pass overwrite=True')
+        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -237,11 +240,11 @@ def _save_figure(figure, path, overwrite):
 
     import matplotlib.pyplot as plt
 
-    from denoise_ae.pictures import _write_whole
+    from denoise_ae.pictures import _put
     content = io.BytesIO()
     figure.savefig(content, format='png', dpi=150)
     plt.close(figure)
-    _write_whole(path, content.getvalue(), overwrite)
+    _put(path, content.getvalue(), overwrite)
 
 # %% ../nbs/15_cli.ipynb #d150001e
 _overwrite = click.option('--overwrite', is_flag=True, help='Write over what is there.')
@@ -275,6 +278,7 @@ def _outputs(inputs, output):
         return {inputs[0]: output}
     pairs = [(path, output / path.relative_to(each)) for each in inputs if each.is_dir() for path in _pictures_in(each)]
     pairs += [(path, output / path.name) for path in inputs if path.is_file()]
+    pairs = [(path, target if target.suffix.lower() in _suffixes else target.with_suffix('.png')) for path, target in pairs]
     names = [target for _, target in pairs]
     twice = {str(name) for name in names if names.count(name) > 1}
     if twice or not pairs:
@@ -282,23 +286,31 @@ def _outputs(inputs, output):
     return dict(pairs)
 
 # %% ../nbs/15_cli.ipynb #d1500022
+def _level(path, picture, clipped):
+    "The standard deviation of the noise of a picture, by what can be seen in it. Raises a `ValueError` if nothing can."
+    std = da.estimate_std(picture).item()
+    if std != std and clipped:
+        std = da.estimate_std(picture, black_ground=True).item()
+    if std != std:
+        raise ValueError(f'the noise of {path} can\'t be told from the picture, because too much of it was cut off at black and white: give it with --std')
+    return std
+
+# %% ../nbs/15_cli.ipynb #d1500024
 def _denoise_one(model, path, target, std, overwrite, progress):
     "Denoise a file, and return a line of the report."
+    import torch
     target, picture = _new_file(target, overwrite), da.read_picture(path)
-    noisy, clipped = picture, picture.min() >= 0 and picture.max() <= 1
-    if std is None and min(picture.shape[1:]) < 3:
-        raise ValueError(f'{path} is too small to estimate its noise: give it with --std')
-    if clipped:
-        noisy, std = (each[0] for each in da.restore_clipped(picture[None], std))
-    elif std is None:
-        std = da.estimate_std(picture)
-    std = float(std)
+    if picture.abs().max() > 10:
+        raise ValueError(f'{path} goes from {picture.min():.3g} to {picture.max():.3g}: 0 must be black and 1 white, so divide its numbers first')
+    clipped = bool(picture.min() >= 0 and picture.max() <= 1)
+    std = _level(path, picture, clipped) if std is None else std
     if not .05 <= std <= 1:
         warnings.warn(f'{path.name} has noise of about {std:.2g}: the packaged networks were trained for 0.05 to 1, so expect little of them here')
+    noisy = da.unclip(picture, std, torch.Generator().manual_seed(1)) if clipped else picture
     da.write_picture(da.denoise_picture(model, noisy, progress=progress), target, overwrite=overwrite)
     return {'from': str(path), 'to': str(target), 'std': std}
 
-# %% ../nbs/15_cli.ipynb #d1500024
+# %% ../nbs/15_cli.ipynb #d1500026
 @_command('denoise', 'scan.png -o clean.png', 'scans/ -o clean/ --model unet', 'a.npy b.jpg -o clean/ --std 0.2')
 @click.argument('inputs', metavar='IN...', nargs=-1, required=True)
 @click.option('--output', '-o', required=True, metavar='OUT', help='A file for one picture, a folder for several.')
@@ -310,7 +322,7 @@ def _denoise(progress, inputs, output, model, std, overwrite):
     """Denoise pictures of any size.
 
     They are files PNG, JPEG or NPY, or folders of such. Each picture is cut into overlapping tiles of 28 by 28 pixels, colours one by one. Files cut noise off at black and white; it is put back
-    with the standard deviation you give, or else with the one that Immerkær's method (1996) finds in the picture. The packaged networks
+    with the standard deviation you give, or else with the one that can be told from the picture. The packaged networks
     know handwritten digits: for other pictures, train your own with "denoise-ae train --data FOLDER"."""
     pairs, network, done, failed = _outputs(inputs, output), load_model(model), [], []
     for path, target in pairs.items():
@@ -323,7 +335,7 @@ def _denoise(progress, inputs, output, model, std, overwrite):
     import pandas as pd
     return {'pictures': pd.DataFrame(done)}
 
-# %% ../nbs/15_cli.ipynb #d1500026
+# %% ../nbs/15_cli.ipynb #d1500028
 _train_options = [
     click.option('--model', default='autoencoder', show_default=True, metavar='NAME|DIR', help=f'A new {", ".join(_models)}, or a trained one to go on from.'),
     click.option('--data', default='mnist', show_default=True, metavar='DATA', help='mnist, fashion-mnist, kmnist, a folder of pictures, or a file .npy or IDX.'),
@@ -345,7 +357,7 @@ def _with_options(function):
         function = option(function)
     return function
 
-# %% ../nbs/15_cli.ipynb #d1500028
+# %% ../nbs/15_cli.ipynb #d150002a
 def _new_model(name, seed):
     "A network to train, and what its recipe wants of `fit`."
     import torch
@@ -354,7 +366,7 @@ def _new_model(name, seed):
     recipe = {'lr': 5e-3} if isinstance(model, da.Autoencoder) else {'loss': da.psnr_loss} | type(model).recipe
     return model, {name: recipe[name] for name in ('lr', 'loss', 'dtype', 'optimizer') if name in recipe}
 
-# %% ../nbs/15_cli.ipynb #d150002a
+# %% ../nbs/15_cli.ipynb #d150002c
 def _check_device(device):
     import torch
     try:
@@ -384,7 +396,7 @@ def _train(context, model, data, noise, epochs, batch_size, lr, limit, seed, dev
         'epochs': epochs, 'train loss': history.train_loss[-1], 'valid PSNR, dB': history.valid_psnr[-1],
         'seconds': sum(history.seconds), 'best model': run.folder / 'best', 'history': run.folder / 'history.csv'}
 
-# %% ../nbs/15_cli.ipynb #d150002c
+# %% ../nbs/15_cli.ipynb #d150002e
 @_command('evaluate', '', '--model unet --model runs/first/best --sigma 0.1 --sigma 0.5 --csv table.csv')
 @click.option('--model', 'models', multiple=True, default=list(_models), metavar='NAME|DIR', help='Once for each model. By default all packaged ones.')
 @click.option('--data', default='mnist', show_default=True, metavar='DATA', help='As for train; of mnist the test digits.')
@@ -406,10 +418,10 @@ def _evaluate(progress, models, data, sigmas, limit, csv, overwrite):
 
 
 def _save_table(table, path, overwrite):
-    from denoise_ae.pictures import _write_whole
-    _write_whole(path, table.to_csv(index=False).encode(), overwrite)
+    from denoise_ae.pictures import _put
+    _put(path, table.to_csv(index=False).encode(), overwrite)
 
-# %% ../nbs/15_cli.ipynb #d150002e
+# %% ../nbs/15_cli.ipynb #d1500030
 @_command('latent', '-o latent/', '--model runs/first/best --limit 5000 -o latent/')
 @click.option('--model', default='autoencoder', show_default=True, metavar='NAME|DIR', help='A network with a bottleneck: autoencoder, conv, or a folder.')
 @click.option('--data', default='mnist', show_default=True, type=click.Choice(['mnist', 'fashion-mnist', 'kmnist']), help='Whose test images are encoded.')
@@ -434,7 +446,7 @@ def _latent(model, data, limit, output, overwrite):
     scores = pd.DataFrame([{'in': name, **da.separation(xy, labels, vectors)} for name, xy in points.items()])
     return {'separation': scores, 'drawn in': figure, 'vectors in': table}
 
-# %% ../nbs/15_cli.ipynb #d1500030
+# %% ../nbs/15_cli.ipynb #d1500032
 @_command('export', '--model unet -o unet.onnx', '--model runs/first/best -o mine.onnx')
 @click.option('--model', default='unet', show_default=True, metavar='NAME|DIR', help=f'{", ".join(_models)}, or the folder of a trained model.')
 @click.option('--format', 'kind', default='onnx', show_default=True, type=click.Choice(['onnx']))
@@ -472,13 +484,13 @@ def _weights(progress, remake, output, seed):
     model.save_pretrained(output)
     return {'epochs': len(history), 'valid PSNR, dB': history.valid_psnr[-1], 'written to': output}
 
-# %% ../nbs/15_cli.ipynb #d1500032
+# %% ../nbs/15_cli.ipynb #d1500034
 def help_texts() -> dict:  # the name of each command, '' for the program itself, and its help
     "The help of the program and of every command, as it prints it."
     program = click.Context(cli, info_name='denoise-ae')
     pages = {'': cli.get_help(program)}
     return pages | {name: each.get_help(click.Context(each, info_name=name, parent=program)) for name, each in sorted(cli.commands.items())}
 
-# %% ../nbs/15_cli.ipynb #d1500034
+# %% ../nbs/15_cli.ipynb #d1500036
 if __name__ == '__main__':
     main()

@@ -57,7 +57,7 @@ def test_the_demonstration(program):
     assert float(levels['UNet']) > float(levels['noisy']) + 8
     assert Image.open('denoise-ae-demo.png').size[0] > 500
     before = open('denoise-ae-demo.png', 'rb').read()
-    assert program('demo')[::2] == (1, 'Error: denoise-ae-demo.png exists: choose another name, or pass --overwrite')
+    assert program('demo')[::2] == (1, 'Error: denoise-ae-demo.png exists: choose another name or pass --overwrite')
     assert open('denoise-ae-demo.png', 'rb').read() == before
     assert program('demo', '--std', .5, '--overwrite', '-q') == (0, '', '') and open('denoise-ae-demo.png', 'rb').read() != before
 
@@ -67,11 +67,11 @@ def test_denoising_a_file(suffix, program, scan, valid):
     write_picture(scan, f'scan.{suffix}')
     status, output, errors = program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}', '--json')
     clean, truth = read_picture(f'out/clean.{suffix}'), torch.cat(list(valid[0][:3]), 2)
-    assert status == 0 and clean.shape == scan.shape and psnr(clean.clamp(0, 1), truth) > psnr(scan, truth) + 7
+    assert status == 0 and clean.shape == scan.shape and psnr(clean.clamp(0, 1), truth) > psnr(scan, truth) + (3 if suffix == 'jpg' else 7)
     report, = json.loads(output)['pictures']
     assert report['from'] == f'scan.{suffix}' and report['std'] == pytest.approx(.3, rel=.25)
     status, _, errors = program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}')
-    assert status == 1 and 'exists: choose another name, or pass --overwrite' in errors
+    assert status == 1 and 'exists: choose another name or pass --overwrite' in errors
     assert program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}', '--overwrite', '--std', '.3', '--model', 'mlp')[0] == 0
 
 
@@ -81,13 +81,15 @@ def test_a_folder_and_one_that_fails(program, scan, tmp_path):
         write_picture(scan[:, :9, :7], tmp_path / 'in' / name)
     (tmp_path / 'in' / 'broken.png').write_bytes(b'no picture')
     status, output, errors = program('denoise', 'in', '-o', 'out')
-    assert status == 1 and not output and re.search(r'(?m)^Error: 1 of 4 pictures could not be denoised: in.broken.png is no PNG or JPEG, or it is damaged: .*$', errors)
+    assert status == 1 and not output and re.search(r'(?m)^Error: 1 of 4 pictures could not be denoised: in.broken.png is no PNG, JPEG, BMP or NPY file that can be read: .*$', errors)
     assert sorted(path.relative_to(tmp_path / 'out').as_posix() for path in (tmp_path / 'out').rglob('*.*')) == ['a.png', 'c.npy', 'deep/b.png']
     for arguments, words in ((('in', 'in', '-o', 'twice'), 'more than one picture would go to'), (('nowhere.png', '-o', 'x.png'), 'there is no nowhere.png'),
                              (('in/a.png', '-o', 'x.tiff'), "written as .png, .jpg or .npy, not as 'x.tiff'"), (('in/a.png', '-o', 'x.png', '--model', 'resnet'), "there is no model 'resnet': choose")):
         status, output, errors = program('denoise', *arguments)
         assert status == 1 and words in errors and errors.count('\n') == 0 and not (tmp_path / 'x.png').exists()
-    Image.new('RGB', (2, 2), 'red').save('tiny.png')
+    Image.new('RGB', (2, 2), (90, 120, 150)).save('tiny.png')
+    write_picture(255 * torch.rand(1, 9, 9), 'bytes.npy')
+    assert '0 must be black and 1 white' in program('denoise', 'bytes.npy', '-o', 'x.png')[2]
     assert 'give it with --std' in program('denoise', 'tiny.png', '-o', 'x.png')[2]
     status, _, errors = program('denoise', 'tiny.png', '-o', 'x.png', '--std', 2)
     assert status == 0 and 'Note: tiny.png has noise of about 2' in errors and Image.open('x.png').size == (2, 2)

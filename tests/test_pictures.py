@@ -1,0 +1,507 @@
+"""Files that are damaged, false or in the way, and pictures of every size."""
+import errno
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from conftest import run_python
+from PIL import Image
+from torch import nn
+
+from denoise_ae import GaussianNoise, UNet, denoise, denoise_picture, estimate_std, read_picture, unclip, write_picture
+from denoise_ae.training import _bar as training_bar
+
+
+def random_bytes(*shape, dtype=np.uint8):
+    return np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def saved(image, path, **options):
+    image.save(path, **options)
+    return path
+
+
+def refused(function, *args, says, error=ValueError, **options):
+    with warnings.catch_warnings(), pytest.raises(error) as caught:
+        warnings.simplefilter('error')
+        function(*args, **options)
+    assert says in str(caught.value), caught.value
+    assert '\n' not in str(caught.value)
+
+
+# ---- reading
+
+@pytest.mark.parametrize('suffix', ['png', 'bmp'])
+@pytest.mark.parametrize('mode', ['L', 'RGB'])
+def test_eight_bits(mode, suffix, tmp_path):
+    pixels = random_bytes(5, 7, *([3] if mode == 'RGB' else []))
+    picture = read_picture(saved(Image.fromarray(pixels), tmp_path / f'a.{suffix}'))
+    assert picture.dtype == torch.float32 and picture.is_contiguous()
+    assert torch.equal(picture, torch.from_numpy(np.atleast_3d(pixels).copy()).permute(2, 0, 1) / 255)
+
+
+def test_jpeg_is_near(tmp_path):
+    pixels = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (32, 1))
+    for mode, channels in (('L', 1), ('RGB', 3)):
+        picture = read_picture(saved(Image.fromarray(pixels).convert(mode), tmp_path / f'{mode}.jpg', quality=95))
+        assert picture.shape == (channels, 32, 64) and (picture - torch.tensor(pixels / 255)).abs().max() < .02
+
+
+def test_sixteen_bits(tmp_path):
+    pixels = random_bytes(6, 9, dtype=np.uint16)
+    picture = read_picture(saved(Image.fromarray(pixels), tmp_path / 'a.png'))
+    assert torch.equal(picture, torch.tensor(pixels.astype(np.float32) / 65535)[None])
+
+
+def test_one_bit_and_palette(tmp_path):
+    pixels = random_bytes(8, 8) > 127
+    assert torch.equal(read_picture(saved(Image.fromarray(pixels), tmp_path / '1.png')), torch.tensor(pixels)[None].float())
+    colours = Image.fromarray(random_bytes(8, 8, 3)).quantize(16)
+    assert torch.equal(read_picture(saved(colours, tmp_path / 'p.png')), torch.tensor(np.array(colours.convert('RGB'))).permute(2, 0, 1) / 255)
+
+
+def test_two_pictures_in_a_jpeg(tmp_path):
+    "As some phones store them: the first is the photo."
+    first, second = (Image.new('RGB', (16, 16), (n, n, n)) for n in (0, 255))
+    first.save(tmp_path / 'a.jpg', format='MPO', save_all=True, append_images=[second])
+    assert read_picture(tmp_path / 'a.jpg').max() < .02
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg'])
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_the_right_way_up(orientation, suffix, tmp_path):
+    pixels = np.zeros((32, 48), np.uint8)
+    pixels[:16, :16] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = read_picture(saved(Image.fromarray(pixels), tmp_path / f'a.{suffix}', exif=exif))[0]
+    assert picture.shape == ((32, 48) if orientation < 5 else (48, 32))
+    corners = picture[:16, :16], picture[:16, -16:], picture[-16:, -16:], picture[-16:, :16]
+    assert [round(c.mean().item()) for c in corners].index(1) == {1: 0, 2: 1, 3: 2, 4: 3, 5: 0, 6: 1, 7: 2, 8: 3}[orientation]
+
+
+@pytest.mark.parametrize('mode, channels', [('LA', 1), ('RGBA', 3)])
+def test_alpha(mode, channels, tmp_path):
+    image = Image.fromarray(random_bytes(4, 6, 3)).convert(mode)
+    assert read_picture(saved(image, tmp_path / 'opaque.png')).shape == (channels, 4, 6)
+    image.putpixel((2, 1), (9,) * channels + (254,))
+    refused(read_picture, saved(image, tmp_path / 'holes.png'), says='holes.png has transparent pixels')
+
+
+def test_a_transparent_colour(tmp_path):
+    grey = Image.fromarray(np.array([[1, 2], [3, 4]], np.uint8))
+    refused(read_picture, saved(grey, tmp_path / 'a.png', transparency=3), says='transparent')
+    assert read_picture(saved(grey, tmp_path / 'b.png', transparency=9)).shape == (1, 2, 2)
+
+
+def sixteen_bit_colour():
+    "A PNG of one pixel with 16 bits for each of three colours."
+    def chunk(kind, data):
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 1, 16, 2, 0, 0, 0))
+            + chunk(b'IDAT', zlib.compress(b'\0' + bytes(range(6)))) + chunk(b'IEND', b''))
+
+
+def test_what_would_lose_something_is_refused(tmp_path):
+    (tmp_path / 'deep.png').write_bytes(sixteen_bit_colour())
+    refused(read_picture, tmp_path / 'deep.png', says='16 bits for each colour')
+    refused(read_picture, saved(Image.new('CMYK', (4, 4)), tmp_path / 'ink.jpg'), says='is stored as CMYK: save it as grey or RGB')
+    frames = [Image.new('L', (4, 4), n) for n in (0, 100, 200)]
+    refused(read_picture, saved(frames[0], tmp_path / 'film.png', save_all=True, append_images=frames[1:]), says='an animation of 3 pictures')
+    for suffix in ('gif', 'tiff', 'webp'):
+        refused(read_picture, saved(Image.new('L', (4, 4)), tmp_path / f'a.{suffix}'), says='of another kind')
+
+
+def test_what_is_no_file(tmp_path):
+    refused(read_picture, tmp_path / 'none.png', says='none.png', error=FileNotFoundError)
+    refused(read_picture, tmp_path, says='is not a file: name the file')
+    if hasattr(os, 'mkfifo'):
+        os.mkfifo(tmp_path / 'pipe')
+        refused(read_picture, tmp_path / 'pipe', says='is not a file')  # and doesn't wait for somebody to write into it
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'bmp', 'npy'])
+def test_cut_short_anywhere(suffix, tmp_path):
+    path = tmp_path / f'a.{suffix}'
+    if suffix == 'npy':
+        np.save(path, np.zeros((20, 20), np.float32))
+    else:
+        saved(Image.fromarray(random_bytes(20, 20)), path)
+    content = path.read_bytes()
+    for end in range(0, len(content) - 2, 7):  # a JPEG is whole without its last two bytes
+        path.write_bytes(content[:end])
+        refused(read_picture, path, says=path.name)
+
+
+def test_a_changed_byte_in_a_png_is_noticed(tmp_path):
+    path = saved(Image.fromarray(random_bytes(20, 20)), tmp_path / 'a.png')
+    content = path.read_bytes()
+    for at in range(8, len(content) - 12, 5):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1:])
+        refused(read_picture, path, says='a.png')
+
+
+def png_that_claims(width, height, more=b''):
+    header = b'IHDR' + struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
+    return b'\x89PNG\r\n\x1a\n\0\0\0\r' + header + struct.pack('>I', zlib.crc32(header)) + more
+
+
+@pytest.mark.parametrize('width, height, says', [(60_000, 60_000, 'more than 50 million'), (10_000, 9_000, 'more than 50 million'), (2**31 - 1, 1, 'a.png'),
+                                                 (9_000, 5_500, 'claims to have 9000 by 5500 pixels'), (0, 0, 'a.png')])
+def test_a_false_claim_in_a_png(width, height, says, tmp_path):
+    (tmp_path / 'a.png').write_bytes(png_that_claims(width, height, struct.pack('>I', 10) + b'IDAT' + bytes(14)))
+    refused(read_picture, tmp_path / 'a.png', says=says)
+
+
+def test_a_jpeg_that_never_ends(tmp_path):
+    path = saved(Image.fromarray(random_bytes(16, 16)), tmp_path / 'a.jpg', progressive=True)
+    content = path.read_bytes()
+    scan = content[content.rindex(b'\xff\xda'):-2]
+    path.write_bytes(content[:-2] + 80 * scan + content[-2:])
+    assert read_picture(path).shape == (1, 16, 16)
+    path.write_bytes(content[:-2] + 200 * scan + content[-2:])
+    refused(read_picture, path, says='more than 100 passes')
+
+
+def test_a_black_picture_packs_tightly(tmp_path):
+    path = saved(Image.new('1', (7_000, 7_000)), tmp_path / 'a.png', compress_level=9)
+    assert read_picture(path).shape == (1, 7_000, 7_000)
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no such limit')
+def test_bombs_need_little_memory(tmp_path):
+    (tmp_path / 'a.png').write_bytes(png_that_claims(60_000, 60_000))
+    (tmp_path / 'b.npy').write_bytes(npy_that_claims("{'descr': '<f4', 'fortran_order': False, 'shape': (6000, 8000)}"))
+    (tmp_path / 'c.npy').write_bytes(b'\x93NUMPY\x02\x00\xff\xff\xff\xff{')
+    (tmp_path / 'd.png').write_bytes(png_that_claims(60, 60, struct.pack('>I', 10**9) + b'IDAT'))
+    for name in ('c.npy', 'd.png'):
+        os.truncate(tmp_path / name, 2 * 10**9)  # of holes, which take no room
+    done = run_python(f'''
+import resource
+from pathlib import Path
+from denoise_ae import read_picture
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for name in ('a.png', 'b.npy', 'c.npy', 'd.png'):
+    try:
+        read_picture(Path({str(tmp_path)!r}) / name)
+    except ValueError as error:
+        assert name in str(error)
+    else:
+        raise AssertionError(name)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)''')
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 40_000  # kilobytes
+
+
+# ---- NPY
+
+def npy_that_claims(header, data=b'', version=(1, 0)):
+    header = header.encode('latin1') + b'\n'
+    return b'\x93NUMPY' + bytes(version) + struct.pack('<H' if version == (1, 0) else '<I', len(header)) + header + data
+
+
+@pytest.mark.parametrize('dtype, white', [('<f2', 1), ('<f4', 1), ('>f4', 1), ('<f8', 1), ('u1', 255), ('<u2', 65535), ('>u2', 65535)])
+@pytest.mark.parametrize('shape, found', [((4, 5), (1, 4, 5)), ((4, 5, 1), (1, 4, 5)), ((4, 5, 3), (3, 4, 5)), ((1, 4, 5), (1, 4, 5)), ((3, 4, 5), (3, 4, 5)),
+                                          ((1, 1), (1, 1, 1)), ((3, 1, 3), (3, 1, 3))])
+@pytest.mark.parametrize('order', 'CF')
+def test_npy(dtype, white, shape, found, order, tmp_path):
+    array = np.asarray(random_bytes(*shape), dtype=dtype, order=order)
+    np.save(tmp_path / 'a.npy', array)
+    picture = read_picture(tmp_path / 'a.npy')
+    assert picture.dtype == torch.float32 and picture.shape == found
+    scaled = torch.tensor(array.astype(np.float32) / np.float32(white))
+    assert torch.equal(picture, scaled[None] if len(shape) == 2 else scaled.permute(2, 0, 1) if shape != found else scaled)
+
+
+@pytest.mark.parametrize('header, says', [
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (100000, 100000)}", 'more than 50 million'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296)}", 'more than 50 million'),
+    ("{'descr': '<f4', 'fortran_order': True, 'shape': (3, 4294967296, 4294967296)}", 'more than 50 million'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, -2)}", 'has the shape (-2, -2)'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 4)}", 'has the shape (0, 4)'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': ()}", 'has the shape ()'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 2)}", 'a.npy'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2, 2)}", 'has the shape (2, 2, 2)'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 2, 2)}", 'has the shape (1, 1, 2, 2)'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2.5, 2)}", 'can be read'),
+    ("{'descr': '|O', 'fortran_order': False, 'shape': (2, 2)}", 'numbers of the type object'),
+    ("{'descr': '<c8', 'fortran_order': False, 'shape': (2, 2)}", 'numbers of the type complex64'),
+    ("{'descr': '<i4', 'fortran_order': False, 'shape': (2, 2)}", 'numbers of the type int32'),
+    ("{'descr': '|b1', 'fortran_order': False, 'shape': (2, 2)}", 'numbers of the type bool'),
+    ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 2)}", 'a.npy holds numbers of the type'),
+    ("{'descr': ('<f4', (1000000, 1000000)), 'fortran_order': False, 'shape': (2, 2)}", 'a.npy'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3)}", 'its header asks for'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2L, 2L)}", 'can be read'),
+    ("{'descr': '<f4', 'fortran_order': False}", 'can be read'),
+    ("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 2), 'x': " + '(' * 300 + ')' * 300 + '}', 'can be read'),
+    ('-' * 900 + '1', 'can be read'), ('[' * 900, 'can be read'), ('9**9**9**9', 'can be read'), ('{' + '1,' * 400 + '}', 'can be read'),
+    ("__import__('os').getcwd()", 'can be read'), ('1or 2', 'can be read'), ("'\\d'", 'can be read'), ('{' + ' ' * 20_000 + '}', 'can be read'), ('\0', 'can be read')])
+@pytest.mark.parametrize('version', [(1, 0), (2, 0), (3, 0), (9, 9)])
+def test_npy_headers(header, says, version, tmp_path):
+    (tmp_path / 'a.npy').write_bytes(npy_that_claims(header, bytes(16), version))
+    refused(read_picture, tmp_path / 'a.npy', says=says if version < (3, 0) else 'can be read')
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf, 1e300])
+def test_npy_values(value, tmp_path):
+    np.save(tmp_path / 'a.npy', np.array([[0., value]]))
+    refused(read_picture, tmp_path / 'a.npy', says='not finite')
+    np.save(tmp_path / 'a.npy', np.array([[None, 1]]), allow_pickle=True)
+    refused(read_picture, tmp_path / 'a.npy', says='object')
+
+
+def test_mutated_files(tmp_path):
+    "Thousands of damaged files: nothing leaves but `ValueError` and `OSError`, and no warning."
+    seeds, path = [], tmp_path / 'a'
+    for image, options in ((Image.fromarray(random_bytes(9, 9)), [{'format': 'PNG'}, {'format': 'JPEG'}, {'format': 'BMP'}, {'format': 'JPEG', 'progressive': True}]),
+                           (Image.fromarray(random_bytes(9, 9, 3)).quantize(7), [{'format': 'PNG', 'transparency': 3}]),
+                           (Image.fromarray(random_bytes(9, 9, dtype=np.uint16)), [{'format': 'PNG'}])):
+        for option in options:
+            file = io.BytesIO()
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            image.save(file, **option, **({} if option['format'] == 'BMP' else {'exif': exif}))
+            seeds.append(file.getvalue())
+    for array in (np.zeros((5, 5), np.float32), np.zeros((5, 5, 3), np.uint8)):
+        file = io.BytesIO()
+        np.save(file, array)
+        seeds.append(file.getvalue())
+    random, good = np.random.default_rng(int(os.environ.get('FUZZ_SEED', 0))), 0
+    for number in range(int(os.environ.get('FUZZ', 2000))):
+        content = bytearray(seeds[number % len(seeds)])
+        for at in random.integers(0, min(len(content), random.choice([40, 150, 10_000])), random.integers(1, 6)):
+            content[at] = random.choice([0, 1, 127, 128, 255, content[at] ^ (1 << random.integers(8))])
+        path.write_bytes(content[:random.integers(1, len(content) + 1)] if random.random() < .2 else content)
+        with warnings.catch_warnings():
+            warnings.simplefilter('error')
+            try:
+                picture = read_picture(path)
+                good += 1
+            except (ValueError, OSError) as error:
+                assert str(path) in str(error)
+            else:
+                assert picture.ndim == 3 and len(picture) in (1, 3) and picture.isfinite().all()
+    assert good > 20
+
+
+# ---- writing
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('height, width', [(1, 1), (1, 9), (28, 28), (31, 17), (3, 3)])
+def test_round_trips(channels, height, width, tmp_path):
+    picture = torch.randn(channels, height, width, generator=torch.Generator().manual_seed(0))
+    write_picture(picture, tmp_path / 'a.npy')
+    assert torch.equal(read_picture(tmp_path / 'a.npy'), picture)
+    write_picture(picture, str(tmp_path / 'a.PNG'))
+    back = read_picture(tmp_path / 'a.PNG')
+    assert (back - picture.clamp(0, 1)).abs().max() <= .5 / 255 + 1e-6
+    write_picture(back, tmp_path / 'again.png')
+    assert torch.equal(read_picture(tmp_path / 'again.png'), back)
+    write_picture(torch.full((channels, height, width), .3), tmp_path / 'a.jpeg')
+    assert (read_picture(tmp_path / 'a.jpeg') - .3).abs().max() < .02
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['a.PNG', 'a.jpeg', 'a.npy', 'again.png']
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64, torch.bfloat16])
+def test_other_floats_and_gradients(dtype, tmp_path):
+    picture = torch.rand(3, 4, 5).to(dtype).permute(0, 2, 1).requires_grad_()
+    for suffix in ('npy', 'png'):
+        write_picture(picture, tmp_path / f'a.{suffix}')
+        assert (read_picture(tmp_path / f'a.{suffix}') - picture.detach()).abs().max() < .003
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg', 'npy'])
+def test_never_overwrites_unless_told(suffix, tmp_path):
+    path = tmp_path / f'a.{suffix}'
+    path.write_text('mine')
+    refused(write_picture, torch.zeros(1, 4, 4), path, says='exists: choose another name or pass overwrite=True', error=FileExistsError)
+    assert path.read_text() == 'mine'
+    write_picture(torch.zeros(1, 4, 4), path, overwrite=True)
+    assert read_picture(path).shape == (1, 4, 4) and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='links need a right there')
+def test_a_link_to_nowhere_is_a_file_too(tmp_path):
+    (tmp_path / 'a.png').symlink_to(tmp_path / 'nowhere.png')
+    refused(write_picture, torch.zeros(1, 4, 4), tmp_path / 'a.png', says='exists', error=FileExistsError)
+    assert not (tmp_path / 'nowhere.png').exists()
+
+
+@pytest.mark.parametrize('links', [True, False])
+def test_one_of_many_writers_wins(links, tmp_path, monkeypatch):
+    if not links:
+        monkeypatch.setattr(os, 'link', lambda *args: (_ for _ in ()).throw(PermissionError(errno.EPERM, 'no links here')))
+    monkeypatch.setattr(os.path, 'lexists', lambda path: False)  # as if all had looked at the same moment
+    start, won, lost = threading.Barrier(8), [], []
+
+    def write(grey):
+        start.wait()
+        try:
+            write_picture(torch.full((1, 50, 50), grey), tmp_path / 'a.png')
+            won.append(grey)
+        except FileExistsError:
+            lost.append(grey)
+    threads = [threading.Thread(target=write, args=(n / 10,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1 and len(lost) == 7
+    assert (read_picture(tmp_path / 'a.png') - won[0]).abs().max() < .01
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize('overwrite', [True, False])
+@pytest.mark.parametrize('place', ['fsync', 'link', 'replace'])
+def test_a_failure_leaves_all_as_it_was(overwrite, place, tmp_path, monkeypatch):
+    path = tmp_path / 'a.npy'
+    if overwrite:
+        path.write_text('mine')
+
+    def full(*args):
+        assert not path.exists() or path.read_text() == ('mine' if overwrite else '')
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    if place == 'fsync':
+        monkeypatch.setattr(os, 'fsync', full)
+    else:
+        monkeypatch.setattr(os, 'replace', full)
+        monkeypatch.setattr(os, 'link', full)
+    refused(write_picture, torch.zeros(1, 50, 50), path, overwrite=overwrite, says='a.npy could not be written: No space left', error=OSError)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ['mine'] * overwrite
+
+
+@pytest.mark.skipif(os.name == 'nt', reason='Windows has no such limit')
+def test_a_full_disk(tmp_path):
+    "A real one: the system refuses to let a file grow."
+    done = run_python(f'''
+import resource, signal, torch
+from denoise_ae import write_picture
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+for name in ('a.npy', 'a.png', 'a.jpg'):
+    try:
+        write_picture(torch.rand(3, 100, 100), {str(tmp_path)!r} + '/' + name)
+    except OSError as error:
+        assert name + ' could not be written' in str(error), error
+    else:
+        raise AssertionError(name)''')
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_written(tmp_path):
+    picture = torch.zeros(1, 4, 4)
+    for name in ('a.gif', 'a', 'png'):
+        refused(write_picture, picture, tmp_path / name, says='must end in .png, .jpg, .jpeg or .npy')
+    refused(write_picture, picture, tmp_path / 'none' / 'a.png', says='make it first', error=FileNotFoundError)
+    refused(write_picture, torch.zeros(2, 4, 4), tmp_path / 'a.png', says='1 or 3 channels')
+    refused(write_picture, torch.zeros(1, 1, 65_501), tmp_path / 'a.jpg', says='write a PNG')
+    refused(write_picture, torch.zeros(4, 4), tmp_path / 'a.png', says='(C, H, W), not (4, 4)')
+    refused(write_picture, torch.zeros(1, 0, 4), tmp_path / 'a.png', says='(C, H, W), not (1, 0, 4)')
+    refused(write_picture, picture / 0, tmp_path / 'a.png', says='finite')
+    refused(write_picture, picture.byte(), tmp_path / 'a.png', says='floating-point', error=TypeError)
+    refused(write_picture, np.zeros((1, 4, 4)), tmp_path / 'a.png', says='takes a tensor', error=TypeError)
+    (tmp_path / 'folder.png').mkdir()
+    refused(write_picture, picture, tmp_path / 'folder.png', says='folder.png could not be written', error=OSError, overwrite=True)
+    assert [p.name for p in tmp_path.iterdir()] == ['folder.png']
+
+
+# ---- the noise
+
+def noisy(picture, std):
+    return GaussianNoise(std=std, generator=torch.Generator().manual_seed(0))(picture)
+
+
+def test_estimates_have_the_right_shape_and_kind():
+    flat = torch.full((2, 3, 60, 60), .5)
+    assert estimate_std(noisy(flat, .1)).shape == (2,) and estimate_std(noisy(flat[0], .1)).shape == ()
+    for dtype in (torch.float16, torch.float64):
+        assert abs(estimate_std(noisy(flat[0], .1).to(dtype)) - .1) < .005
+    assert estimate_std(torch.full((1, 9, 9), .3)) == 0 and estimate_std(torch.zeros(1, 9, 9)) == 0
+    assert estimate_std(torch.full((1, 1, 2), .3)).isnan() and estimate_std(torch.rand(1, 3, 3)) > 0
+
+
+def test_black_ground():
+    ground = torch.zeros(3, 1, 100, 100)
+    for std in (.05, .5):
+        for prepare in (lambda x: x, lambda x: x.clamp(0, 1)):
+            assert ((estimate_std(prepare(noisy(ground, std)), black_ground=True) / std - 1).abs() < .08).all()
+    assert (estimate_std(ground, black_ground=True) == 0).all()
+    assert estimate_std(noisy(ground + .5, .1), black_ground=True).isnan().all()
+    assert estimate_std(torch.ones(1, 1, 1), black_ground=True).isnan()
+
+
+def test_unclip():
+    clipped, generator = noisy(torch.zeros(1, 200, 200), .3).clamp(0, 1), torch.Generator()
+    back, inside = unclip(clipped, .3, generator.manual_seed(0)), (clipped > 0) & (clipped < 1)
+    assert abs(back.mean()) < .005 and abs(back.std() - .3) < .005 and torch.equal(back[inside], clipped[inside]) and not inside.all()
+    assert torch.equal(back, unclip(clipped, .3, generator.manual_seed(0))) and torch.equal(unclip(clipped, 0.), clipped)
+    refused(unclip, clipped - .1, .3, says='not from -0.1')
+    refused(unclip, clipped, -1., says='std must be 0 or more')
+    refused(unclip, clipped, float('nan'), says='std must be finite')
+
+
+def test_estimates_of_what_is_no_picture():
+    refused(estimate_std, torch.rand(4, 4), says='not (4, 4)')
+    refused(estimate_std, torch.rand(1, 0, 4), says='not (1, 0, 4)')
+    refused(estimate_std, torch.full((1, 4, 4), torch.nan), says='finite')
+    refused(estimate_std, torch.zeros(1, 4, 4).byte(), says='floating-point', error=TypeError)
+
+
+# ---- tiles
+
+class Same(nn.Module):
+    def forward(self, x):
+        assert x.shape[1:] == (1, 28, 28)
+        return x
+
+
+@pytest.mark.parametrize('overlap', [0, 1, 14, 27])
+@pytest.mark.parametrize('shape', [(1, 1, 1), (3, 1, 200), (1, 27, 29), (2, 28, 28), (3, 56, 57), (4, 83, 2)])
+def test_tiles_put_a_picture_together_again(shape, overlap):
+    picture = torch.randn(shape)
+    assert (denoise_picture(Same(), picture, overlap=overlap, batch_size=7, progress=False) - picture).abs().max() < 1e-5
+
+
+def test_a_digit_is_denoised_as_ever():
+    model = UNet.from_pretrained()
+    picture = noisy(torch.rand(3, 28, 28), .3)
+    assert torch.equal(denoise_picture(model, picture, progress=False), denoise(model, picture[:, None])[:, 0])
+
+
+def test_the_model_and_the_picture_stay_as_they_were():
+    model, picture = UNet(widths=(4,), blocks=(1,)).train(), torch.rand(1, 40, 40)
+    before = picture.clone()
+    output = denoise_picture(model, picture.requires_grad_(), progress=False)
+    assert model.training and torch.equal(picture.detach(), before) and not output.requires_grad
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float16])
+def test_other_types_of_numbers(dtype):
+    model, picture = UNet(widths=(4,), blocks=(1,)), torch.rand(1, 40, 40)
+    output = denoise_picture(model, picture.to(dtype), progress=False)
+    assert output.dtype == dtype and (output - denoise_picture(model, picture, progress=False)).abs().max() < .01
+
+
+def test_what_cannot_be_denoised():
+    model, picture = Same(), torch.rand(1, 40, 40)
+    refused(denoise_picture, model, picture[0], says='(C, H, W), not (40, 40)')
+    refused(denoise_picture, model, picture / 0, says='finite')
+    refused(denoise_picture, lambda x: x, picture, says='model must be a network', error=TypeError)
+    for name, value in (('overlap', 28), ('overlap', -1), ('overlap', 1.5), ('size', 0), ('batch_size', 0)):
+        refused(denoise_picture, model, picture, **{name: value}, says=f'{name} must be a whole number of at least')
+    refused(denoise_picture, nn.Flatten(), picture, progress=False, says='must give images of the shape it takes')
+
+
+def test_a_bar_if_wanted(monkeypatch):
+    bars = []
+    monkeypatch.setattr('denoise_ae.pictures._bar', lambda total, shown: bars.append((total, shown)) or training_bar(total, False))
+    for progress in (False, True):
+        denoise_picture(Same(), torch.rand(3, 28, 28), batch_size=2, progress=progress)
+    assert bars == [(2, False), (2, True)]
