@@ -71,6 +71,7 @@ class _Command(click.Command):
 
     def invoke(self, context):
         quiet, as_json, debug = (context.params.pop(name) for name in ('quiet', 'as_json', 'debug'))
+        quiet = quiet or int(os.environ.get('RANK', 0)) > 0  # of several processes, the first one speaks
         context.obj = not quiet
         try:
             with warnings.catch_warnings():
@@ -302,6 +303,8 @@ def _denoise_one(model, path, target, std, overwrite, progress):
     target, picture = _new_file(target, overwrite), da.read_picture(path)
     if picture.abs().max() > 10:
         raise ValueError(f'{path} goes from {picture.min():.3g} to {picture.max():.3g}: 0 must be black and 1 white, so divide its numbers first')
+    if path.suffix.lower() in ('.jpg', '.jpeg'):  # five levels around black and white are what JPEG makes of them
+        picture = torch.where(picture <= 5 / 255, 0., torch.where(picture >= 250 / 255, 1., picture))
     clipped = bool(picture.min() >= 0 and picture.max() <= 1)
     std = _level(path, picture, clipped) if std is None else std
     if not .05 <= std <= 1:

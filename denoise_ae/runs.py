@@ -19,7 +19,7 @@ import signal
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -196,13 +196,13 @@ def _alone(folder):
 
 
 @contextmanager
-def _noting_signals():
-    "The first Ctrl-C or SIGTERM is noted in the list this gives, for the end of the step; the second works as ever."
+def _noting_signals(patient):
+    "The first Ctrl-C or SIGTERM is noted in the list this gives, for the end of the step; the second works as ever, unless we are patient."
     noted, old = [], {}
 
     def note(number, frame):
         noted.append(number)
-        for each, handler in old.items():
+        for each, handler in old.items() if not patient else ():
             signal.signal(each, handler)
 
     if threading.current_thread() is threading.main_thread():  # Python gives signals to no other
@@ -270,7 +270,8 @@ def _save(folder, training, best, settings):
 
 
 def _made_with(training):
-    return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': str(training.images.device)}
+    return {'torch': torch.__version__, 'threads': torch.get_num_threads(), 'device': training.images.device.type,
+            'processes': 1 if training.team is None else training.team.num_processes}
 
 # %% ../nbs/13_runs.ipynb #d1300028
 def _latest(folder):
@@ -323,11 +324,40 @@ def _begin(run, training, settings):
     return _restore(run.folder, training, settings)
 
 
-def _stop(folder, training, number):
+def _stop(folder, training, signals):
+    number = signals[-1] if signals else signal.SIGTERM  # another process was told
     told = f'. Everything is kept in {folder}: go on with resume=True'
     raise KeyboardInterrupt(told) if number == signal.SIGINT else SystemExit(f'stopped in epoch {training.epoch} of {training.epochs}{told}')
 
 # %% ../nbs/13_runs.ipynb #d130002e
+def _spread(training):
+    "All processes of a training begin where the first one stands."
+    from accelerate.utils import broadcast_object_list
+    files = broadcast_object_list([_to_files(_state(training)) if training.team.is_main_process else None])
+    if not training.team.is_main_process:
+        _set_state(training, _from_files(files[0]))
+
+
+def _told_to_stop(training, signals):
+    "Whether this process or another one of the training was told to."
+    if training.team is None:
+        return bool(signals)
+    return bool(training.team.reduce(torch.tensor(float(bool(signals)), device=training.images.device), 'sum'))
+
+
+def _follower(run, training, signals):
+    "What the other processes do after each step: nothing is written by them."
+    def after_step():
+        told = _told_to_stop(training, signals)
+        if told:
+            training.team.wait_for_everyone()  # until all is kept
+        if told and training.done < training.steps:
+            _stop(run.folder, training, signals)
+
+    _spread(training)
+    return after_step
+
+# %% ../nbs/13_runs.ipynb #d1300030
 def _keeper(run, training, signals):
     "Begin or go on, and return what is to be done after each step."
     settings = _settings(training)
@@ -340,20 +370,24 @@ def _keeper(run, training, signals):
         saved = time.monotonic()
 
     def after_step():
-        ended = training.done == training.steps
+        ended, told = training.done == training.steps, _told_to_stop(training, signals)
         if training.done % training.steps_per_epoch == 0:
             losses = training.history.train_loss if training.valid is None else training.history.valid_loss
             if best['model'] is None or losses[-1] < best['loss']:
                 best.update(loss=losses[-1], epoch=len(losses), model=copy.deepcopy(training.model.state_dict()))
-        if signals or ended or time.monotonic() - saved >= run.every:
+        if told or ended or time.monotonic() - saved >= run.every:
             save()
-        if signals and not ended:
-            _stop(run.folder, training, signals[-1])
+        if told and training.team is not None:
+            training.team.wait_for_everyone()
+        if told and not ended:
+            _stop(run.folder, training, signals)
 
     save()
+    if training.team is not None:
+        _spread(training)
     return after_step
 
-# %% ../nbs/13_runs.ipynb #d1300030
+# %% ../nbs/13_runs.ipynb #d1300032
 class Run:
     "A folder that keeps a training for `fit`: checkpoints to go on from, the history, the best and the last model."
     def __init__(self,
@@ -370,7 +404,8 @@ class Run:
     @contextmanager
     def keeping(self, training):
         "Restore the training from the folder, or begin. Gives `fit` the function that it calls after each step."
+        first = training.team is None or training.team.is_main_process
         with _naming(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(self.folder), _noting_signals() as signals:
-            yield _keeper(self, training, signals)
+        with _alone(self.folder) if first else nullcontext(), _noting_signals(patient=training.team is not None) as signals:
+            yield (_keeper if first else _follower)(self, training, signals)

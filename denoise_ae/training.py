@@ -10,6 +10,7 @@ __all__ = ['History', 'denoise', 'fit', 'pretrain', 'show_denoised']
 # %% ../nbs/03_training.ipynb #cb38435a
 import io
 import math
+import os
 import time
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -150,6 +151,26 @@ def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size,
     if lr <= 0:
         raise ValueError(f'lr must be above 0, not {lr!r}')
 
+# %% ../nbs/03_training.ipynb #9b18dda1
+def _team_of(device):
+    "What connects this process with others, if torchrun or `accelerate launch` has started several for one training; else None."
+    if int(os.environ.get('WORLD_SIZE', 1)) < 2:
+        return None
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise ImportError("a training by several processes needs the package accelerate: pip install 'denoise_ae[distributed]'") from error
+    return Accelerator(cpu=device.type == 'cpu')
+
+
+def _share(team, count):
+    "Which images of a batch are this process's own, and what their mean loss counts for in the mean over the processes."
+    if team is None:
+        return slice(None), 1.
+    own = slice(team.process_index, None, team.num_processes)
+    number = len(range(count)[own])
+    return (own, number * team.num_processes / count) if number else (slice(1), 0.)  # every process must take every step
+
 # %% ../nbs/03_training.ipynb #af08efb0
 def _adam(parameters, lr):
     return torch.optim.Adam(parameters, lr=lr, fused=True)
@@ -157,7 +178,8 @@ def _adam(parameters, lr):
 
 class _Training:
     "A training as it stands after some number of steps, `done`."
-    def __init__(self, model, images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed):
+    def __init__(self, model, images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed, team):
+        self.team, self.network = team, model if team is None else team.prepare_model(model)  # which averages the gradients
         self.model, self.images, self.valid, self.noise, self.loss = model, images, valid, noise, loss
         self.dtype, self.epochs, self.batch_size, self.lr, self.seed = dtype, epochs, batch_size, lr, seed
         self.make_optimizer, self.optimizer = optimizer, optimizer(model.parameters(), lr=lr)
@@ -179,15 +201,18 @@ def _step(training):
         training.order = torch.randperm(len(training.images), device=training.images.device)
         training.total = training.seconds = 0.
     clean = training.images[training.order[at:at + training.batch_size]]
-    noisy = training.noise(clean)
+    noisy, (own, share) = training.noise(clean), _share(training.team, len(clean))
     with torch.autocast(clean.device.type, torch.bfloat16, enabled=training.dtype == torch.bfloat16):
-        output = training.model(noisy)
-    value = training.loss(output.to(clean.dtype), clean)
+        output = training.network(noisy[own])
+    value = training.loss(output.to(clean.dtype), clean[own])
+    if share != 1:
+        value = value * share
     training.optimizer.zero_grad()
     value.backward()
     training.optimizer.step()
     training.schedule.step()
-    training.total += value.detach() * len(clean)
+    value = value.detach() * len(clean)
+    training.total += value if training.team is None else training.team.reduce(value, 'mean')
     training.done += 1
     training.seconds += time.perf_counter() - start
 
@@ -230,7 +255,10 @@ def fit(
     and a `FloatingPointError` if the loss is no longer a finite number."""
     _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, run)
     device = next(model.parameters(), images).device if device is None else torch.device(device)
-    training = _Training(model.to(device), images.to(device), valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed)
+    team = _team_of(device)
+    device = device if team is None else team.device
+    training = _Training(model.to(device), images.to(device), valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, seed, team)
+    progress = progress and (team is None or team.is_main_process)
     with _random_numbers_of(seed, device), _in_mode(model, training=True):
         noisy_valid = None if valid is None else noise(valid)
         try:
