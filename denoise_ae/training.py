@@ -8,6 +8,7 @@ Docs: https://denoise-ae.github.io/denoise_ae/training.html.md"""
 __all__ = ['History', 'denoise', 'fit', 'pretrain', 'show_denoised']
 
 # %% ../nbs/03_training.ipynb #cb38435a
+import atexit
 import io
 import math
 import os
@@ -160,7 +161,9 @@ def _team_of(device):
         from accelerate import Accelerator
     except ImportError as error:
         raise ImportError("a training by several processes needs the package accelerate: pip install 'denoise_ae[distributed]'") from error
-    return Accelerator(cpu=device.type == 'cpu')
+    team = Accelerator(cpu=device.type == 'cpu')
+    atexit.register(team.state.destroy_process_group)  # a process that ends while others still talk to it may crash
+    return team
 
 
 def _share(team, count):

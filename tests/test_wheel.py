@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -64,11 +65,39 @@ def test_what_is_in_the_wheel(wheel):
     for network in ('autoencoder', 'mlpdenoiser', 'convautoencoder', 'unet'):
         assert {f'denoise_ae/weights/{network}/{file}' for file in ('model.safetensors', 'config.json', 'README.md')} <= set(names)
     assert {'denoise_ae/results/sigma.csv', 'denoise_ae/results/specialists.csv'} <= set(names)
+    assert 'denoise-ae = denoise_ae.cli:main' in zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('entry_points.txt'))).decode()
     assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
     assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
     assert 'NOTICE' in ' '.join(names) and 'LICENSE' in ' '.join(names), 'MNIST is not ours: its licence travels with it'
     needed = [line for line in metadata.splitlines() if line.startswith('Requires-Dist') and 'extra ==' not in line]
     assert not [line for line in needed if 'nbdev' in line or 'jupyter' in line or 'ipywidgets' in line]
+
+
+def run_the_program(program, folder, env):
+    """Demonstration, training, a kill in the middle, the rest of the training, denoising and measuring, in a folder of its own, with no network."""
+    offline = ['unshare', '-rn'] if subprocess.run(['unshare', '-rn', 'true'], capture_output=True).returncode == 0 else []
+    folder.mkdir()
+
+    def call(*arguments):
+        done = subprocess.run([*offline, *program, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, (arguments, done.stderr[-2000:])
+        return done.stdout
+
+    began = time.perf_counter()
+    assert 'UNet, dB' in call('demo') and (folder / 'denoise-ae-demo.png').exists()
+    assert time.perf_counter() - began < 30  # 10 s on a machine that does nothing else
+    call('train', '--epochs', '1', '--limit', '2000', '--out', 'first')
+    line = ('train', '--epochs', '9', '--limit', '2000', '--checkpoint-every', '0', '--out', 'second')
+    going = subprocess.Popen([*program, *line], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while going.poll() is None and not list(folder.glob('second/checkpoints/*[1-9]*/SHA256SUMS')):
+        time.sleep(.01)
+    going.kill()
+    assert going.wait() not in (0, 1)
+    assert 'epochs: 9' in call(*line, '--resume')
+    call('denoise', 'denoise-ae-demo.png', '-o', 'clean.png', '--std', '0.3', '--model', 'second/best')
+    assert (folder / 'clean.png').exists()
+    assert 'second/best' in call('evaluate', '--model', 'second/best', '--limit', '100', '--sigma', '0.3')
+    return 'all done'
 
 
 def test_installed_and_used_elsewhere_without_the_network(wheel, tmp_path):
@@ -82,7 +111,10 @@ def test_installed_and_used_elsewhere_without_the_network(wheel, tmp_path):
     (tmp_path / 'elsewhere').mkdir()
     run = subprocess.run([*under_permissions(), python, '-I', '-c', USE], cwd=tmp_path / 'elsewhere', capture_output=True, text=True,
                          env={**os.environ, 'DENOISE_AE_HOME': str(tmp_path / 'cache'), 'MPLBACKEND': 'agg'})
+    commands = run_the_program([*under_permissions(), python, '-I', '-m', 'denoise_ae.cli'], tmp_path / 'program', {**os.environ, 'DENOISE_AE_HOME': str(tmp_path / 'cache')})
+    assert list((tmp_path / 'venv').rglob('denoise-ae*')), 'the program has its name'
     shutil.rmtree(tmp_path / 'venv', ignore_errors=True)
+    assert commands == 'all done'
     assert run.returncode == 0, run.stderr[-3000:]
     assert run.stdout.startswith('used 55000')
     assert {p.name for p in (tmp_path / 'elsewhere').iterdir()} == {'history.png', 'latent.png', 'denoised.png', 'my-denoiser'}
