@@ -9,6 +9,7 @@ __all__ = ['cli', 'main', 'load_model', 'parse_noise', 'load_images', 'help_text
 
 # %% ../nbs/15_cli.ipynb #d1500003
 import json
+import math
 import os
 import re
 import sys
@@ -28,8 +29,8 @@ def _plain(value):
         return [_plain(each) for each in value]
     if hasattr(value, 'to_dict'):  # a table
         return _plain(value.to_dict('records'))
-    if isinstance(value, float) and value != value:
-        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
@@ -83,7 +84,6 @@ class _Command(click.Command):
             raise click.ClickException(_one_line(error)) from error
         if not quiet:
             _show(result, as_json)
-        context.exit(1 if result.get('stopped') else 0)
 
 # %% ../nbs/15_cli.ipynb #d150000e
 @click.group(no_args_is_help=False, context_settings={'help_option_names': ['-h', '--help']}, epilog='Each command has its own help: denoise-ae denoise --help.')
@@ -111,7 +111,7 @@ def main(arguments=None):
     except (click.Abort, KeyboardInterrupt):
         click.echo('Stopped.', err=True)
         status = 1
-    sys.exit(status)
+    sys.exit(status or 0)
 
 # %% ../nbs/15_cli.ipynb #d1500010
 _models = {'autoencoder': 'Autoencoder', 'mlp': 'MLPDenoiser', 'conv': 'ConvAutoencoder', 'unet': 'UNet'}
@@ -391,11 +391,14 @@ def _train(context, model, data, noise, epochs, batch_size, lr, limit, seed, dev
     images, valid = (load_images(data, split)[0][:limit] for split in ('train', 'valid'))
     options = recipe | {'epochs': epochs, 'batch_size': batch_size, 'seed': seed, 'device': device} | ({} if lr is None else {'lr': lr})
     run = da.Run(out, resume=resume, every=checkpoint_every)
+    warnings.filterwarnings('ignore', message='stopped in epoch')  # it is said below
     try:
         history = da.fit(network, images, parse_noise(noise), valid=valid, run=run, progress=context.obj, **options)
     except SystemExit as stop:  # the system asked for the end
         raise click.ClickException(_for_the_shell(stop)) from stop
-    return {'stopped': True} if len(history) < epochs else {
+    if len(history) < epochs:
+        raise click.ClickException(f'stopped in epoch {len(history) + 1} of {epochs}. Everything is kept in {run.folder}: go on with --resume')
+    return {
         'epochs': epochs, 'train loss': history.train_loss[-1], 'valid PSNR, dB': history.valid_psnr[-1],
         'seconds': sum(history.seconds), 'best model': run.folder / 'best', 'history': run.folder / 'history.csv'}
 

@@ -57,8 +57,8 @@ def _session(content):
     runtime = _optional('onnxruntime', 'onnx')
     runtime.disable_telemetry_events()  # for versions that don't know the variable
     options = runtime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
-    session = runtime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 4
+    session = runtime.InferenceSession(content, options, providers=['CPUExecutionProvider'], enable_fallback=0)  # with it, errors are printed
     return lambda noisy: session.run(['denoised'], {'noisy': noisy})[0]
 
 # %% ../nbs/14_export.ipynb #d33f5813

@@ -29,7 +29,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import nn
 
-from .noise import _check_number
+from .noise import GaussianNoise, _check_number
 
 # %% ../nbs/13_runs.ipynb #d130000e
 def _generators(training):
@@ -261,7 +261,7 @@ def _save(folder, training, best, settings):
     _replace(folder / 'config.json', json.dumps(settings | state['made_with'], indent=1).encode())
     table = pd.DataFrame(vars(training.history), index=pd.RangeIndex(1, len(training.history) + 1, name='epoch'))
     _replace(folder / 'history.csv', table.to_csv().encode())
-    card = {'std': getattr(training.noise, 'std', None), 'note': f'\nIt was trained on images of {settings["images"]}, under {settings["noise"]}.'}
+    card = {'std': training.noise.std if isinstance(training.noise, GaussianNoise) else None, 'note': f'\nIt was trained on images of {settings["images"]}, under {settings["noise"]}.'}
     _save_model(training.model, folder / 'last', card)
     if best['model'] is not None:
         model = copy.deepcopy(training.model)

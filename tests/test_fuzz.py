@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from denoise_ae import Autoencoder, ConvAutoencoder, Run, fit, read_picture
+from denoise_ae import Autoencoder, ConvAutoencoder, Run, export_onnx, fit, load_onnx, read_picture
 from denoise_ae.cli import load_images, main
 from denoise_ae.runs import _sums
 
@@ -131,6 +131,21 @@ def model_folders(name, examples, folder):
     look()
 
 
+def onnx_files(folder):
+    path = folder / 'mine.onnx'
+    export_onnx(ConvAutoencoder(), path)
+    content = path.read_bytes()
+    config = content.index(b'config')  # the facts about the model stand there, at the end
+    parts = [content[:9000], content[config - 200:], content, content[:300]]
+
+    @settings(max_examples=1000, **many)
+    @given(files_of_one_kind(lambda n: parts[n]), st.integers(0, 3))
+    def look(changed, at):
+        path.write_bytes([changed + content[9000:], content[:config - 200] + changed, changed, changed + content[300:]][at])
+        harmless(load_onnx, path)
+    look()
+
+
 def any_json_as_the_settings_of_a_model(folder):
     here = saved(Autoencoder, folder / 'any')
     anything = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)
@@ -223,6 +238,7 @@ def test_more_than_ten_thousand_inputs_in_three_minutes(tmp_path, monkeypatch, c
         images_to_train_on(kind, make, examples, tmp_path)
     for name in 'config.json', 'model.safetensors':
         model_folders(name, 1500, tmp_path)
+    onnx_files(tmp_path)
     any_json_as_the_settings_of_a_model(tmp_path)
     for name in 'state.json', 'tensors.safetensors':
         checkpoints_that_somebody_has_changed_and_signed(name, tmp_path)

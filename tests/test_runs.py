@@ -301,7 +301,7 @@ class Malicious:
 def test_nothing_in_a_checkpoint_is_executed(digits, tmp_path, monkeypatch):
     "Neither is there a pickle in the library, nor does one that somebody slips into a checkpoint, with the right sums, get loaded."
     for path in (ROOT / 'denoise_ae').glob('*.py'):
-        assert not re.search(r'pickle|(?<!safetensors\.)torch\.(load|save)|\beval\(|\bexec\(', path.read_text(encoding='utf-8')), path
+        assert not re.search(r'(?<!allow_)pickle|(?<!safetensors\.)torch\.(load|save)|(?<![.\w])(eval|exec)\(', path.read_text(encoding='utf-8')), path
     monkeypatch.chdir(tmp_path)
     train(digits, Run('run'))
     for name in ('state.json', 'tensors.safetensors'):
