@@ -493,7 +493,7 @@ def _weights(progress, remake, output, seed):
 # %% ../nbs/15_cli.ipynb #d1500034
 def help_texts() -> dict:  # the name of each command, '' for the program itself, and its help
     "The help of the program and of every command, as it prints it."
-    program = click.Context(cli, info_name='denoise-ae')
+    program = click.Context(cli, info_name='denoise-ae', **cli.context_settings)
     pages = {'': cli.get_help(program)}
     return pages | {name: each.get_help(click.Context(each, info_name=name, parent=program)) for name, each in sorted(cli.commands.items())}
 

@@ -45,6 +45,7 @@ def test_help_is_there_for_every_command_and_quick():
     run = subprocess.run([sys.executable, '-X', 'importtime', '-m', 'denoise_ae.cli', '--help'], capture_output=True, text=True)
     assert run.returncode == 0 and time.perf_counter() - began < 20
     assert 'torch' not in re.findall(r'\| +(\w+)\n', run.stderr), 'help must not wait for PyTorch'
+    assert run.stdout.strip() == help_texts()[''].strip(), 'the page of the site is what the program says'
     assert set(help_texts()) == {'', 'demo', 'denoise', 'train', 'evaluate', 'latent', 'export', 'data', 'weights'}
     for name, text in help_texts().items():
         assert f'Usage: denoise-ae {name}'.strip() in text and (not name or ('Examples:' in text and f'denoise-ae {name}' in text.split('Examples:')[1]))

@@ -2,6 +2,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -51,6 +52,19 @@ def test_started_by_another_program_it_has_the_same_curve(launcher, processes, b
     assert output.count('valid PSNR, dB') == 1, 'one of them speaks'
     assert f'processes": {processes}' in (tmp_path / 'run' / 'config.json').read_text()
     assert Autoencoder.from_pretrained(tmp_path / 'run' / 'best')
+
+
+def test_two_launchers_as_on_two_machines(by_one, tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    machines = [start('-m', 'torch.distributed.run', '--nnodes', '2', '--node-rank', str(rank), '--nproc-per-node', '1', '--master-addr', '127.0.0.1',
+                      '--master-port', str(port), *TRAIN, '--epochs', '3', '--out', 'run', cwd=tmp_path) for rank in (0, 1)]
+    outputs = [machine.communicate(timeout=240) for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], outputs
+    by_two = pd.read_csv(tmp_path / 'run' / 'history.csv')
+    assert (by_two['valid_loss'] / by_one['valid_loss'] - 1).abs().max() < 1e-5
+    assert [output.count('valid PSNR, dB') for output, _ in outputs] == [1, 0]
 
 
 def test_begun_by_two_and_finished_by_one(by_one, tmp_path):
