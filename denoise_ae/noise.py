@@ -102,7 +102,8 @@ class GaussianNoise(_Noise):
         if not isinstance(std, Real):
             low, high = std
             std = low + (high - low) * self.draw(torch.rand, x, (len(x), 1, 1, 1) if x.ndim == 4 else ())
-        return x + std * self.draw(torch.randn, x) + self.mean
+        noisy = x + std * self.draw(torch.randn, x)
+        return noisy + self.mean if self.mean else noisy
 
     def extra_repr(self):
         return f'mean={self.mean}, std={self.std}, clip={self.clip}'

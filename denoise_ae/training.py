@@ -129,8 +129,9 @@ def _check_batch(images, taker, name='images'):
     _check_pixels(images, f'{taker}({name}=...)')
     if images.ndim < 2 or len(images) == 0:
         raise ValueError(f'{name} must be a batch of at least one image, (N, ...), not of shape {tuple(images.shape)}')
-    if not (images.min() >= 0 and images.max() <= 1):  # NaN fails both
-        raise ValueError(f'{name} must lie in [0, 1]; these go from {images.min():.3g} to {images.max():.3g}')
+    low, high = images.aminmax()
+    if not (low >= 0 and high <= 1):  # NaN fails both
+        raise ValueError(f'{name} must lie in [0, 1]; these go from {low:.3g} to {high:.3g}')
 
 
 def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size, lr, run):
