@@ -132,7 +132,7 @@ def load_model(
     for kind in _kinds().values():
         try:
             return kind.from_pretrained(source)
-        except (ValueError, TypeError, RuntimeError) as error:
+        except ValueError as error:
             reason = error
     raise ValueError(f'{source} holds none of the networks {", ".join(_models.values())}: {reason}')
 
@@ -200,13 +200,15 @@ def _read_images(path):
 def _published(name, split):
     "Fashion-MNIST or KMNIST, if torchvision has already put it where the digits are."
     from torchvision import datasets
+
+    from denoise_ae.data import _parts
     kind, root = {'fashion-mnist': datasets.FashionMNIST, 'kmnist': datasets.KMNIST}[name], da.cache_folder()
     try:
         dataset = kind(root, train=split != 'test')
     except RuntimeError as error:
         raise FileNotFoundError(f'{kind.__name__} is not in {root}: python -c "from torchvision.datasets import {kind.__name__}; '
                                 f'{kind.__name__}({str(root)!r}, download=True)" gets it') from error
-    return da.as_tensors(dataset, {'train': slice(55_000), 'valid': slice(55_000, None), 'test': slice(None)}[split])
+    return da.as_tensors(dataset, _parts[split])
 
 
 def load_images(
@@ -324,9 +326,9 @@ def _denoise_one(model, path, target, std, overwrite, progress):
 def _denoise(progress, inputs, output, model, std, overwrite):
     """Denoise pictures of any size.
 
-    They are files PNG, JPEG or NPY, or folders of such. Each picture is cut into overlapping tiles of 28 by 28 pixels, colours one by one. Files cut noise off at black and white; it is put back
-    with the standard deviation you give, or else with the one that can be told from the picture. The packaged networks
-    know handwritten digits: for other pictures, train your own with "denoise-ae train --data FOLDER"."""
+    They are files PNG, JPEG or NPY, or folders of such. Each picture is cut into overlapping tiles of 28 by 28 pixels, colours one by one.
+    Files cut noise off at black and white; it is put back with the standard deviation you give, or else with the one that can be told from
+    the picture. The packaged networks know handwritten digits: for other pictures, train your own with "denoise-ae train --data FOLDER"."""
     pairs, network, done, failed = _outputs(inputs, output), load_model(model), [], []
     for path, target in pairs.items():
         try:

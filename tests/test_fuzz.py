@@ -19,7 +19,7 @@ from denoise_ae import Autoencoder, ConvAutoencoder, Run, export_onnx, fit, load
 from denoise_ae.cli import load_images, main
 from denoise_ae.runs import _sums
 
-# The same inputs each time, so that a failure can be looked at; other seeds were tried, too.
+# The same inputs each time, so that a failure can be looked at.
 many = dict(deadline=2000, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
