@@ -436,30 +436,34 @@ def test_the_bar_is_shown_in_a_terminal_and_can_be_switched_off():
 
 
 @pytest.mark.alone
-def test_fit_is_three_times_as_fast_as_two_loaders():
-    "On a slice, with room for a busy machine; lesson 03 shows a whole epoch. Medians of five, in turns, in this process."
+def test_fit_is_as_fast_as_a_loop_by_hand_and_far_faster_than_two_loaders():
+    """On a slice, in turns; lesson 03 shows a whole epoch. How many times as fast as the loaders it is depends on how fast the machine reads
+    pictures and multiplies matrices (2.5 to 3.1 were seen within a minute on one machine), so that bound is loose, and the other strict."""
     to_tensor = transforms.ToTensor()
     noisy = Subset(mnist(transform=transforms.Compose([to_tensor, GaussianNoise()])), range(3200))
     clean = Subset(mnist(transform=to_tensor), range(3200))
-    images = torch.stack([image for image, _ in clean])
+    images, noise = torch.stack([image for image, _ in clean]), GaussianNoise()
 
-    def tutorial(model):
-        optimizer = torch.optim.Adam(model.parameters())
-        for (x, _), (y, _) in zip(DataLoader(noisy, 64), DataLoader(clean, 64)):
-            optimizer.zero_grad()
-            nn.functional.mse_loss(model(x), y).backward()
-            optimizer.step()
-
-    def ours(model):
-        fit(model, images, epochs=1, batch_size=64, progress=False)
+    def by_hand(batches, fused):
+        def run(model):
+            optimizer = torch.optim.Adam(model.parameters(), fused=fused)
+            for x, y in batches():
+                optimizer.zero_grad()
+                nn.functional.mse_loss(model(x), y).backward()
+                optimizer.step()
+        return run
 
     def seconds(run):
         model = Autoencoder()
         start = time.perf_counter()
         run(model)
         return time.perf_counter() - start
-    times = [(seconds(tutorial), seconds(ours)) for _ in range(5)]
-    assert statistics.median(t for t, _ in times) / statistics.median(o for _, o in times) >= 2.5
+    runs = (by_hand(lambda: ((x, y) for (x, _), (y, _) in zip(DataLoader(noisy, 64), DataLoader(clean, 64))), fused=False),
+            by_hand(lambda: ((noise(y), y) for y in images.split(64)), fused=True),
+            lambda model: fit(model, images, epochs=1, batch_size=64, progress=False))
+    times = [[seconds(run) for run in runs] for _ in range(9)]
+    assert statistics.median(loaders / ours for loaders, _, ours in times) > 2
+    assert statistics.median(ours / lean for _, lean, ours in times) < 1.33
 
 
 # --- latent space
