@@ -12,7 +12,6 @@ import copy
 import io
 import json
 import os
-import secrets
 import warnings
 from contextlib import redirect_stdout
 from importlib.metadata import version
@@ -22,6 +21,7 @@ import torch
 
 from .autoencoder import _as_rows, _noise_range, _Pretrained
 from .evaluation import _optional
+from .pictures import _check_place, _put
 from .training import denoise
 
 # %% ../nbs/14_export.ipynb #7e85bc4f
@@ -75,27 +75,6 @@ def _difference(network, content):
         worst = max(worst, gap.item())
     return worst
 
-# %% ../nbs/14_export.ipynb #b2de3aef
-def _check_target(path, overwrite):
-    if path.is_dir() or not path.parent.is_dir():
-        raise FileNotFoundError(f'path must be a file in a folder that exists, not {str(path)!r}')
-    if path.exists() and not overwrite:
-        raise FileExistsError(f'there is a file {str(path)!r} already: choose another name, or replace it with overwrite=True')
-
-
-def _write(path, content, overwrite):
-    "Write a file whole or not at all."
-    unfinished = path.with_name(f'.{secrets.token_hex(8)}.unfinished')
-    try:
-        with open(unfinished, 'xb') as file:
-            file.write(content)
-        _check_target(path, overwrite)  # it may have come up meanwhile
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise error if error.errno is None else type(error)(error.errno, f'{error.strerror}, nothing was written', str(path)) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
 # %% ../nbs/14_export.ipynb #5168803a
 def export_onnx(
     model: torch.nn.Module,  # a network of this library
@@ -112,14 +91,14 @@ def export_onnx(
     if not isinstance(model, _Pretrained):
         raise TypeError(f'model must be a network of denoise_ae, such as a UNet, not {type(model).__name__}')
     path, facts = Path(path), _facts(model, std, licence)
-    _check_target(path, overwrite)
+    _check_place(path, overwrite)
     network = copy.deepcopy(model).float().cpu().eval()
     graph, tools = _graph(network), _optional('onnx', 'onnx')
     tools.helper.set_model_props(graph, facts)
     tools.checker.check_model(graph, full_check=True)
     content = graph.SerializeToString()
     difference = _difference(network, content)
-    _write(path, content, overwrite)
+    _put(path, content, overwrite)
     return difference
 
 # %% ../nbs/14_export.ipynb #4d256a20

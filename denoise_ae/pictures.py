@@ -164,6 +164,16 @@ def _put(path, content, overwrite):
     finally:
         part.unlink(missing_ok=True)
 
+
+def _check_place(path, overwrite):
+    "What can be known before the bytes are made."
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
+    if path.is_dir():
+        raise IsADirectoryError(f'{path} is a folder: name a file')
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'{path} needs the folder {path.parent}, which does not exist: make it first')
+
 # %% ../nbs/12_pictures.ipynb #d4d015df
 def _check_picture(picture, taker):
     _check_pixels(picture, taker)
@@ -202,10 +212,7 @@ def write_picture(
         raise ValueError(f'{path} can hold 1 or 3 channels, grey or red, green and blue, and this picture has {len(picture)}')
     if kind == 'JPEG' and max(picture.shape) > 65_500:
         raise ValueError(f'{path} can hold at most 65500 pixels in a row or column of a JPEG: write a PNG')
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f'{path} needs the folder {path.parent}, which does not exist: make it first')
+    _check_place(path, overwrite)
     _put(path, _encoded(picture.detach().cpu(), kind), overwrite)
 
 # %% ../nbs/12_pictures.ipynb #3471e08c

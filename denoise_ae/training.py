@@ -12,9 +12,10 @@ import atexit
 import io
 import math
 import os
+import socket
 import time
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from numbers import Integral
 
@@ -154,6 +155,16 @@ def _check_fit(images, valid, noise, loss, optimizer, dtype, epochs, batch_size,
         raise ValueError(f'lr must be above 0, not {lr!r}')
 
 # %% ../nbs/03_training.ipynb #9b18dda1
+def _line_to(host):
+    "The network interface over which `host` is reached."
+    import psutil
+    kind, _, _, _, address = socket.getaddrinfo(host, 1, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(kind, socket.SOCK_DGRAM) as line:
+        line.connect(address)  # sends nothing
+        own = line.getsockname()[0]
+    return next(name for name, addresses in psutil.net_if_addrs().items() if own in (each.address for each in addresses))
+
+
 def _team_of(device):
     "What connects this process with others, if torchrun or `accelerate launch` has started several for one training; else None."
     if int(os.environ.get('WORLD_SIZE', 1)) < 2:
@@ -162,11 +173,19 @@ def _team_of(device):
         from accelerate import Accelerator
     except ImportError as error:
         raise ImportError("a training by several processes needs the package accelerate: pip install 'denoise_ae[distributed]'") from error
-    team = Accelerator(cpu=device.type == 'cpu')
+    if 'GLOO_SOCKET_IFNAME' not in os.environ:
+        # Left to itself, gloo looks up the machine's own name, which on many machines leads nowhere but to themselves.
+        with suppress(OSError, StopIteration):
+            os.environ['GLOO_SOCKET_IFNAME'] = _line_to(os.environ['MASTER_ADDR'])
+    try:
+        team = Accelerator(cpu=device.type == 'cpu')
+    except RuntimeError as error:
+        raise ConnectionError(f"this process can't reach the others of its training ({str(error).splitlines()[0]}): if they are on several machines, name the "
+                              'network that connects these in the variable GLOO_SOCKET_IFNAME, on GPUs NCCL_SOCKET_IFNAME, such as eth0') from error
     atexit.register(team.state.destroy_process_group)  # a process that ends while others still talk to it may crash
     return team
 
-
+# %% ../nbs/03_training.ipynb #9b18dda3
 def _share(team, count):
     "Which images of a batch are this process's own, and what their mean loss counts for in the mean over the processes."
     if team is None:

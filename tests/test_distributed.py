@@ -1,6 +1,7 @@
 """One training by several processes: the same curve as by one, one writer, and an end in every case."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,8 +20,9 @@ TRAIN = ['-m', 'denoise_ae.cli', 'train', '--batch-size', '64', '--limit', '961'
 BY_TWO = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node', '2']
 
 
-def start(*arguments, cwd):
-    return subprocess.Popen([sys.executable, *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+def start(*arguments, cwd, on=(), **env):
+    return subprocess.Popen([*on, sys.executable, *arguments], cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, 'OMP_NUM_THREADS': '1', **env})
 
 
 def finished(*arguments, cwd):
@@ -65,6 +67,81 @@ def test_two_launchers_as_on_two_machines(by_one, tmp_path):
     by_two = pd.read_csv(tmp_path / 'run' / 'history.csv')
     assert (by_two['valid_loss'] / by_one['valid_loss'] - 1).abs().max() < 1e-5
     assert [output.count('valid PSNR, dB') for output, _ in outputs] == [1, 0]
+
+
+@pytest.fixture
+def machines(tmp_path):
+    """Two machines as far as Linux can play them: each has a network, an address and a host name of its own, which nobody can look up, a folder
+    of its own, and a line to the other. Gives for each what to put before a command, and the folder."""
+    names, made = [f'{letter}-{os.getpid()}' for letter in 'ab'], []
+
+    def ip(*words):
+        subprocess.run(['ip', *words], check=True, capture_output=True)
+    try:
+        for name in names:
+            ip('netns', 'add', name)
+            made.append(name)
+        ip('link', 'add', 'line', 'netns', names[0], 'type', 'veth', 'peer', 'name', 'line', 'netns', names[1])
+        for number, name in enumerate(names, 1):
+            ip('-n', name, 'addr', 'add', f'10.77.0.{number}/24', 'dev', 'line')
+            for link in ('line', 'lo'):
+                ip('-n', name, 'link', 'set', link, 'up')
+            (tmp_path / name).mkdir()
+        yield [(('ip', 'netns', 'exec', name, 'unshare', '--uts', 'sh', '-c', f'hostname {name}; exec "$0" "$@"'), tmp_path / name) for name in names]
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f'this system does not let the tests make networks of their own: {error}')
+    finally:
+        for name in made:
+            ip('netns', 'del', name)
+
+
+def on_both(machines, *arguments, **env):
+    return [start('-m', 'torch.distributed.run', '--nnodes', '2', '--node-rank', str(rank), '--nproc-per-node', '1', '--master-addr', '10.77.0.1', '--master-port', '29400',
+                  *TRAIN, '--out', 'run', *arguments, cwd=folder, on=on, **env) for rank, (on, folder) in enumerate(machines)]
+
+
+def test_two_machines_without_a_common_folder(machines, by_one):
+    "One of them dies; the other ends by itself, and both go on later, though only one of them has the files."
+    (_, first), (_, second) = machines
+    for victim, other in ((1, 0), (0, 1)):
+        going = on_both(machines, '--epochs', '100000', '--checkpoint-every', '0.2', '--resume')
+        begun = max(steps(first / 'run'), 0)
+        while all(one.poll() is None for one in going) and steps(first / 'run') < begun + 5:
+            time.sleep(.05)
+        for process in psutil.Process(going[victim].pid).children(recursive=True) + [going[victim]]:
+            process.kill()
+        going[victim].communicate()
+        began = time.monotonic()
+        errors = going[other].communicate(timeout=60)[1]
+        assert going[other].returncode != 0 and time.monotonic() - began < 60, errors
+        assert steps(first / 'run') >= begun + 5, errors
+
+    shutil.rmtree(first / 'run')
+    going = on_both(machines, '--epochs', '3', '--checkpoint-every', '0')
+    while all(one.poll() is None for one in going) and steps(first / 'run') < 20:
+        time.sleep(.01)
+    going[0].send_signal(signal.SIGTERM)
+    outputs = [one.communicate(timeout=60) for one in going]
+    assert all(one.returncode != 0 for one in going) and 20 <= steps(first / 'run') < 48, outputs
+    going = on_both(machines, '--epochs', '3', '--resume')
+    outputs = [one.communicate(timeout=240) for one in going]
+    assert [one.returncode for one in going] == [0, 0], outputs
+    by_two = pd.read_csv(first / 'run' / 'history.csv')
+    assert (by_two['valid_loss'] / by_one['valid_loss'] - 1).abs().max() < 1e-5
+    assert [output.count('valid PSNR, dB') for output, _ in outputs] == [1, 0]
+    assert not list((second / 'run').iterdir()), 'the second machine keeps nothing'
+
+
+def test_machines_that_look_for_each_other_in_the_wrong_network(machines):
+    going = on_both(machines, '--epochs', '3', GLOO_SOCKET_IFNAME='lo')
+    while all(one.poll() is None for one in going):  # which of them notices at once, and which only after some minutes, is by chance
+        time.sleep(.1)
+    noticed, waiting = sorted(going, key=lambda one: one.poll() is None)
+    errors = noticed.communicate(timeout=60)[1]
+    message = next(line for line in errors.splitlines() if line.startswith('Error: '))
+    assert "can't reach the others of its training" in message and 'GLOO_SOCKET_IFNAME' in message, errors
+    waiting.send_signal(signal.SIGTERM)
+    waiting.communicate(timeout=60)
 
 
 def test_begun_by_two_and_finished_by_one(by_one, tmp_path):

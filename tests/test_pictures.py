@@ -408,7 +408,7 @@ def test_what_cannot_be_written(tmp_path):
     refused(write_picture, picture.byte(), tmp_path / 'a.png', says='floating-point', error=TypeError)
     refused(write_picture, np.zeros((1, 4, 4)), tmp_path / 'a.png', says='takes a tensor', error=TypeError)
     (tmp_path / 'folder.png').mkdir()
-    refused(write_picture, picture, tmp_path / 'folder.png', says='folder.png could not be written', error=OSError, overwrite=True)
+    refused(write_picture, picture, tmp_path / 'folder.png', says='folder.png is a folder: name a file', error=IsADirectoryError, overwrite=True)
     assert [p.name for p in tmp_path.iterdir()] == ['folder.png']
 
 
