@@ -164,7 +164,7 @@ def _line_to(host):
         own = line.getsockname()[0]
     return next(name for name, addresses in psutil.net_if_addrs().items() if own in (each.address for each in addresses))
 
-
+# %% ../nbs/03_training.ipynb #9b18dda5
 def _team_of(device):
     "What connects this process with others, if torchrun or `accelerate launch` has started several for one training; else None."
     if int(os.environ.get('WORLD_SIZE', 1)) < 2:
@@ -175,12 +175,12 @@ def _team_of(device):
         raise ImportError("a training by several processes needs the package accelerate: pip install 'denoise_ae[distributed]'") from error
     if 'GLOO_SOCKET_IFNAME' not in os.environ:
         # Left to itself, gloo looks up the machine's own name, which on many machines leads nowhere but to themselves.
-        with suppress(OSError, StopIteration):
+        with suppress(KeyError, OSError, StopIteration):
             os.environ['GLOO_SOCKET_IFNAME'] = _line_to(os.environ['MASTER_ADDR'])
     try:
         team = Accelerator(cpu=device.type == 'cpu')
     except RuntimeError as error:
-        raise ConnectionError(f"this process can't reach the others of its training ({str(error).splitlines()[0]}): if they are on several machines, name the "
+        raise ConnectionError(f"this process can't reach the others of its training ({(str(error).splitlines() or ['no reason given'])[0]}): if they are on several machines, name the "
                               'network that connects these in the variable GLOO_SOCKET_IFNAME, on GPUs NCCL_SOCKET_IFNAME, such as eth0') from error
     atexit.register(team.state.destroy_process_group)  # a process that ends while others still talk to it may crash
     return team
