@@ -4,6 +4,7 @@ Writes training.csv, inference.csv and quality.csv into denoise_ae/results/ and 
 Close other programs first. The other libraries go into an environment of their own, .venv-bench."""
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -98,6 +99,44 @@ def with_fit_medium(images, batch_size, device):
     import torch
     torch.set_float32_matmul_precision('medium')
     return with_fit(images, batch_size, device)
+
+
+@contender('compiled step', 'torch')
+def with_compiled_step(images, batch_size, device):
+    "Forward, backward and Adam compiled into one function, as JAX does; the batches and their noise are drawn as in `fit`."
+    import torch
+    from torch.func import functional_call, grad_and_value
+    from denoise_ae import Autoencoder, GaussianNoise
+    model, images, noise = Autoencoder().to(device), torch.from_numpy(images).to(device), GaussianNoise(std=.1)
+    params = {name: p.detach() for name, p in model.named_parameters()}
+    means, squares = ({name: torch.zeros_like(p) for name, p in params.items()} for _ in range(2))
+    corrected = ([torch.tensor(value, device=device) for value in (1e-3 / (1 - .9 ** t), 1 - .999 ** t)] for t in itertools.count(1))  # Adam's early steps
+    torch._inductor.config.force_disable_caches = True  # or an earlier run would make the warm-up look short
+
+    def loss_of(params, noisy, clean):
+        return torch.nn.functional.mse_loss(functional_call(model, params, noisy), clean)
+
+    @torch.compile(fullgraph=True, dynamic=False)
+    def step(params, means, squares, noisy, clean, rate, correction):
+        slopes, loss = grad_and_value(loss_of)(params, noisy, clean)
+        for name, slope in slopes.items():
+            means[name].lerp_(slope, .1)
+            squares[name].lerp_(slope * slope, .001)
+            params[name].sub_(rate * means[name] / ((squares[name] / correction).sqrt() + 1e-8))
+        return loss
+
+    def epoch():
+        order = torch.randperm(len(images), device=device)[:len(images) // batch_size * batch_size]  # another size would be compiled anew
+        batches = (images[index] for index in order.split(batch_size))
+        return torch.stack([step(params, means, squares, noise(clean), clean, *next(corrected)) for clean in batches]).mean().item()
+    return epoch
+
+
+@contender('compiled step, medium precision', 'torch')
+def with_compiled_step_medium(images, batch_size, device):
+    import torch
+    torch.set_float32_matmul_precision('medium')
+    return with_compiled_step(images, batch_size, device)
 
 
 @contender('Keras 3 on JAX', 'keras', 'jax')
