@@ -108,7 +108,7 @@ def with_compiled_step(images, batch_size, device):
     from torch.func import functional_call, grad_and_value
     from denoise_ae import Autoencoder, GaussianNoise
     model, images, noise = Autoencoder().to(device), torch.from_numpy(images).to(device), GaussianNoise(std=.1)
-    params = {name: p.detach() for name, p in model.named_parameters()}
+    params = {name: p.detach().clone() for name, p in model.named_parameters()}
     means, squares = ({name: torch.zeros_like(p) for name, p in params.items()} for _ in range(2))
     corrected = ([torch.tensor(value, device=device) for value in (1e-3 / (1 - .9 ** t), 1 - .999 ** t)] for t in itertools.count(1))  # Adam's early steps
     torch._inductor.config.force_disable_caches = True  # or an earlier run would make the warm-up look short
@@ -121,7 +121,7 @@ def with_compiled_step(images, batch_size, device):
         slopes, loss = grad_and_value(loss_of)(params, noisy, clean)
         for name, slope in slopes.items():
             means[name].lerp_(slope, .1)
-            squares[name].lerp_(slope * slope, .001)
+            squares[name].lerp_(slope ** 2, .001)
             params[name].sub_(rate * means[name] / ((squares[name] / correction).sqrt() + 1e-8))
         return loss
 
@@ -338,13 +338,12 @@ def install(folder, device):
     return python, failed
 
 
-def in_turns(workers, rounds):
+def in_turns(workers, size, rounds):
     "Have each worker train once, then each again, and so on: a slow minute of the machine hits all. Returns the answers and the errors."
     from tqdm.auto import tqdm
-    answers, failed = {(name, size): [] for name in workers for size in BATCH_SIZES}, {}
-    turns = [(name, size) for _ in range(rounds) for size in BATCH_SIZES for name in workers]
-    for name, size in (bar := tqdm(turns, unit='epoch')):
-        bar.set_postfix_str(f'{name}, batch {size}')
+    answers, failed = {(name, size): [] for name in workers}, {}
+    for name in (bar := tqdm([*workers] * rounds, desc=f'batch {size}', unit='epoch')):
+        bar.set_postfix_str(name)
         if name not in failed:
             try:
                 answers[name, size].append(workers[name].epoch(size))
@@ -360,22 +359,26 @@ def training(args):
     peers, failed = install(args.peers, args.device)
     if args.device == 'cuda':
         failed['scikit-learn'] = 'it computes on the CPU only'
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    answers = {}
+    with tempfile.TemporaryDirectory() as folder:
         data = Path(folder, 'images.npy')
         np.save(data, mnist().data[:args.images].flatten(1).numpy() / np.float32(255))
-        workers = {name: Worker(peers if name in PEERS else sys.executable, name, data, args.device) for name in CONTENDERS if name not in failed}
-        for worker in workers.values():
-            stack.callback(worker.stop)
-        answers, died = in_turns(workers, args.repeats + 1)
-    if 'fit' in died:
-        raise RuntimeError(f'fit failed: {died["fit"]}')
+        for size in BATCH_SIZES:  # new workers for each, or the second would find everything warmed up by the first
+            with contextlib.ExitStack() as stack:
+                workers = {name: Worker(peers if name in PEERS else sys.executable, name, data, args.device) for name in CONTENDERS if name not in failed}
+                for worker in workers.values():
+                    stack.callback(worker.stop)
+                of_size, died = in_turns(workers, size, args.repeats + 1)
+            answers, failed = answers | of_size, failed | died
+    if 'fit' in failed:
+        raise RuntimeError(f'fit failed: {failed["fit"]}')
     rows = []
     for (name, size), (first, *others) in answers.items():
         seconds, ours = ([answer['seconds'] for answer in rounds] for rounds in (others, answers['fit', size][1:]))
         rows.append({'contender': name, 'batch_size': size, 'seconds': median(seconds), 'fastest': min(seconds), 'slowest': max(seconds),
                      'ratio_to_fit': median(a / b for a, b in zip(seconds, ours)), 'warmup_seconds': first['seconds'],
                      'loss': others[-1]['loss'], 'version': first['version']})
-    return sorted(rows, key=lambda row: row['batch_size']), failed | died
+    return rows, failed
 
 
 def speed(function, images, at_least=.3):
