@@ -349,7 +349,7 @@ def in_turns(workers, size, rounds):
                 answers[name, size].append(workers[name].epoch(size))
             except RuntimeError as error:
                 failed[name] = str(error)
-    return {key: value for key, value in answers.items() if key[0] not in failed}, failed
+    return answers, failed
 
 
 def training(args):
@@ -373,7 +373,7 @@ def training(args):
     if 'fit' in failed:
         raise RuntimeError(f'fit failed: {failed["fit"]}')
     rows = []
-    for (name, size), (first, *others) in answers.items():
+    for (name, size), (first, *others) in ((key, rounds) for key, rounds in answers.items() if key[0] not in failed):
         seconds, ours = ([answer['seconds'] for answer in rounds] for rounds in (others, answers['fit', size][1:]))
         rows.append({'contender': name, 'batch_size': size, 'seconds': median(seconds), 'fastest': min(seconds), 'slowest': max(seconds),
                      'ratio_to_fit': median(a / b for a, b in zip(seconds, ours)), 'warmup_seconds': first['seconds'],
