@@ -268,33 +268,32 @@ def products_in_jax(images, batch_size, device):
     return epoch
 
 
-def work(name, data, device):
-    "A worker: train for one epoch for each line that comes in, with the batch size on that line, and answer with the seconds."
+def work(name, data, batch_size, device):
+    "A worker: train for one epoch for each line that comes in, and answer with the seconds."
     import numpy as np
     answers, sys.stdout = sys.stdout, sys.stderr  # what the libraries print must not get among the answers
-    (build, packages), images, epochs = CONTENDERS[name], np.load(data), {}
+    (build, packages), images, epoch = CONTENDERS[name], np.load(data), None
     version = ', '.join(f'{package} {metadata.version(package)}' for package in packages)
-    for line in sys.stdin:
-        batch_size, start = int(line), time.perf_counter()
-        if batch_size not in epochs:
-            epochs[batch_size] = build(images, batch_size, device)
-        loss = epochs[batch_size]()
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        epoch = epoch or build(images, batch_size, device)
+        loss = epoch()
         print(json.dumps({'seconds': time.perf_counter() - start, 'loss': loss, 'version': version}), file=answers, flush=True)
 
 
 class Worker:
     "A process that trains when told to."
-    def __init__(self, python, name, data, device):
+    def __init__(self, python, name, data, batch_size, device):
         # Some machines hold NumPy to old instructions by the first of these; the second would hide the bar of fit.
         env = {k: v for k, v in os.environ.items() if not k.startswith('OPENBLAS_') and k != 'TQDM_DISABLE'}
         self.log = tempfile.TemporaryFile('w+')
-        self.process = subprocess.Popen([python, __file__, '--worker', name, '--data', data, '--device', device], text=True, env={**env, 'JAX_PLATFORMS': device},
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
+        command = [python, __file__, '--worker', name, '--data', data, '--batch-size', str(batch_size), '--device', device]
+        self.process = subprocess.Popen(command, text=True, env={**env, 'JAX_PLATFORMS': device}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
 
-    def epoch(self, batch_size):
+    def epoch(self):
         "Have it train for an epoch. Raises a `RuntimeError` with the last thing it said if it died of that."
         with contextlib.suppress(BrokenPipeError):
-            self.process.stdin.write(f'{batch_size}\n')
+            self.process.stdin.write('\n')
             self.process.stdin.flush()
         if answer := self.process.stdout.readline():
             return json.loads(answer)
@@ -338,15 +337,15 @@ def install(folder, device):
     return python, failed
 
 
-def in_turns(workers, size, rounds):
+def in_turns(workers, rounds, title):
     "Have each worker train once, then each again, and so on: a slow minute of the machine hits all. Returns the answers and the errors."
     from tqdm.auto import tqdm
-    answers, failed = {(name, size): [] for name in workers}, {}
-    for name in (bar := tqdm([*workers] * rounds, desc=f'batch {size}', unit='epoch')):
+    answers, failed = {name: [] for name in workers}, {}
+    for name in (bar := tqdm([*workers] * rounds, desc=title, unit='epoch')):
         bar.set_postfix_str(name)
         if name not in failed:
             try:
-                answers[name, size].append(workers[name].epoch(size))
+                answers[name].append(workers[name].epoch())
             except RuntimeError as error:
                 failed[name] = str(error)
     return answers, failed
@@ -365,16 +364,17 @@ def training(args):
         np.save(data, mnist().data[:args.images].flatten(1).numpy() / np.float32(255))
         for size in BATCH_SIZES:  # new workers for each, or the second would find everything warmed up by the first
             with contextlib.ExitStack() as stack:
-                workers = {name: Worker(peers if name in PEERS else sys.executable, name, data, args.device) for name in CONTENDERS if name not in failed}
+                workers = {name: Worker(peers if name in PEERS else sys.executable, name, data, size, args.device) for name in CONTENDERS if name not in failed}
                 for worker in workers.values():
                     stack.callback(worker.stop)
-                of_size, died = in_turns(workers, size, args.repeats + 1)
-            answers, failed = answers | of_size, failed | died
+                answers[size], died = in_turns(workers, args.repeats + 1, f'batch {size}')
+            failed |= died
     if 'fit' in failed:
         raise RuntimeError(f'fit failed: {failed["fit"]}')
     rows = []
-    for (name, size), (first, *others) in ((key, rounds) for key, rounds in answers.items() if key[0] not in failed):
-        seconds, ours = ([answer['seconds'] for answer in rounds] for rounds in (others, answers['fit', size][1:]))
+    for size, name in ((size, name) for size, rounds in answers.items() for name in rounds if name not in failed):
+        first, *others = answers[size][name]
+        seconds, ours = ([answer['seconds'] for answer in rounds] for rounds in (others, answers[size]['fit'][1:]))
         rows.append({'contender': name, 'batch_size': size, 'seconds': median(seconds), 'fastest': min(seconds), 'slowest': max(seconds),
                      'ratio_to_fit': median(a / b for a, b in zip(seconds, ours)), 'warmup_seconds': first['seconds'],
                      'loss': others[-1]['loss'], 'version': first['version']})
@@ -495,9 +495,10 @@ def main():
     parser.add_argument('--peers', type=Path, default=ROOT / '.venv-bench', metavar='FOLDER', help='the environment of the other libraries (.venv-bench)')
     parser.add_argument('--worker', choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument('--data', help=argparse.SUPPRESS)
+    parser.add_argument('--batch-size', type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        return work(args.worker, args.data, args.device)
+        return work(args.worker, args.data, args.batch_size, args.device)
     if not max(BATCH_SIZES) <= args.images <= 60_000 or args.repeats < 1:
         parser.error(f'--images must be from {max(BATCH_SIZES)} to 60000, and --repeats 1 or more')
     if not util.find_spec('denoise_ae'):
