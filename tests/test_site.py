@@ -154,7 +154,9 @@ def test_the_sidebar_and_the_next_buttons_follow_the_lessons(site, page):
         page.wait_for_load_state()
         assert page.url.endswith(name)
     page.locator('.nav-page-previous a').click()
+    page.wait_for_load_state()
     assert page.url.endswith(expected[-2])
+    page.locator('#TOC a, #quarto-margin-sidebar a').first.wait_for()
     assert page.locator('#TOC a, #quarto-margin-sidebar a').count() > 5
 
 
