@@ -21,8 +21,8 @@ from torchvision import transforms
 
 import denoise_ae
 from denoise_ae import (CLASSICAL, Autoencoder, ConvAutoencoder, GaussianNoise, History, MaskingNoise, MLPDenoiser, Muon, PoissonNoise,
-                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, mnist, mnist_tensors, pretrain_denoiser, project, psnr,
-                        psnr_loss, results, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim, tune)
+                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, gaussian_start, mnist, mnist_tensors, pretrain_denoiser, project, psnr,
+                        psnr_loss, results, sample, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim, tune)
 
 
 def generator(seed=0):
@@ -718,11 +718,82 @@ def test_a_recipe_trains_and_can_be_repeated():
     assert len(history) == 1 and history.valid_psnr[0] > 10
 
 
+# --- sampling
+
+@pytest.mark.parametrize('eta', [0, 1, 2, 5])
+def test_the_noise_on_the_way_down_is_what_the_levels_say(eta):
+    "Where all pictures are black, the best denoiser returns black, and what it is shown is the noise alone."
+    shown = []
+    end = sample(lambda x: shown.append(x) or torch.zeros_like(x), torch.randn(50, 1, 28, 28, generator=generator()), sigma_min=.05, steps=10, eta=eta, generator=generator(1))
+    levels = torch.logspace(0, torch.tensor(.05).log10().item(), 10)
+    assert torch.allclose(torch.stack([x.std() for x in shown]), levels, rtol=.02) and torch.equal(end, torch.zeros(50, 1, 28, 28))
+    kept = [((a * b).mean() / a.square().mean()).item() for a, b in zip(shown, shown[1:])]
+    ratio = (levels[1] / levels[0]).item()
+    if eta < 2:  # the walk of lesson 09's formula keeps all of it; Ho et al. (2020), eq. 7, for a clean picture of 0, keeps the square
+        assert kept == pytest.approx([ratio ** (1 + eta)] * 9, abs=.01)
+    else:
+        assert max(kept) < ratio ** 2 - .05
+
+
+def test_a_walk_between_two_pictures_ends_at_one_of_them():
+    pair = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)])
+    ends = sample(lambda x: pair[(x.mean((1, 2, 3)) > .5).long()], .5 + torch.randn(400, 1, 4, 4, generator=generator()), generator=generator(1), progress=False)
+    kinds = ends.mean((1, 2, 3))
+    assert torch.equal(kinds, kinds.round()) and 150 < kinds.sum() < 250
+
+
+def test_drawing_repeats_with_a_generator_and_leaves_the_callers_numbers_alone(valid):
+    model, before = UNet(widths=(4,), blocks=(1,)), torch.get_rng_state()
+    start = gaussian_start(valid[0][:100], 3, generator=generator())
+    assert torch.equal(start, gaussian_start(valid[0][:100], 3, generator=generator()))
+    first, again, other = (sample(model, start, steps=4, generator=generator(seed), progress=False) for seed in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other) and first.min() >= 0 and first.max() <= 1
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(*(sample(model, start, steps=4, eta=0, progress=False) for _ in range(2)))
+
+
+def test_known_pixels_stay(valid):
+    images, mask = valid[0][:3], torch.rand(3, 1, 28, 28, generator=generator()) > .5
+    drawn = sample(UNet(widths=(4,), blocks=(1,)), torch.randn(3, 1, 28, 28), steps=3, known=(images, mask), progress=False)
+    assert torch.equal(drawn[mask], images[mask]) and not torch.allclose(drawn[~mask], images[~mask])
+
+
+def test_a_start_has_the_mean_and_the_covariance_of_the_images_and_the_noise():
+    images = torch.rand(500, 1, 2, 3, generator=generator()).cumsum(-1) / 3
+    drawn = gaussian_start(images, 40_000, sigma=.2, generator=generator(1)).flatten(1)
+    assert torch.allclose(drawn.mean(0), images.flatten(1).mean(0), atol=.01)
+    assert torch.allclose(torch.cov(drawn.T), torch.cov(images.flatten(1).T) + .04 * torch.eye(6), atol=.005)
+
+
+@pytest.mark.parametrize('options, words', [
+    (dict(sigma_min=0), 'sigma_min must lie above 0'), (dict(sigma_min=1), 'sigma_min must lie above 0 and below sigma=1'), (dict(sigma=float('nan')), 'sigma must be finite'),
+    (dict(sigma=None), 'sigma must be a number'), (dict(eta=-1), 'eta must be 0 or more'), (dict(steps=1), 'steps must be a whole number of at least 2'),
+    (dict(steps=2.5), 'steps must be'), (dict(start=torch.zeros(2, 1, 28, 28, dtype=torch.uint8)), 'start must be'), (dict(start=torch.zeros(0, 1, 28, 28)), 'start must be'),
+    (dict(start=torch.full((2, 1, 28, 28), float('nan'))), 'start must be'), (dict(start=None), 'start must be'),
+    (dict(known=torch.zeros(2, 1, 28, 28)), 'known must be a pair'), (dict(known=(torch.zeros(2, 1, 28, 28), torch.ones(2, 1, 28, 28))), 'mask of type bool'),
+    (dict(known=(torch.zeros(1, 1, 28, 28), torch.ones(1, 1, 28, 28).bool())), r'both of the shape \(2, 1, 28, 28\)'),
+    (dict(known=(torch.full((2, 1, 28, 28), 2.), torch.ones(2, 1, 28, 28).bool())), r'known must lie in \[0, 1\]'),
+    (dict(denoiser=lambda x: x[:1]), 'the denoiser must return finite images'), (dict(denoiser=lambda x: x / 0), 'the denoiser must return finite images'),
+])
+def test_walks_that_can_not_be_made(options, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        sample(**{'denoiser': nn.Identity(), 'start': torch.randn(2, 1, 28, 28), 'progress': False, **options})
+
+
+@pytest.mark.parametrize('images, n, sigma, words', [
+    (torch.rand(1, 1, 28, 28), 5, 1., 'two images or more'), (torch.rand(9, 1, 28, 28), 0, 1., 'n of at least 1'), (torch.rand(9, 1, 28, 28), 2.5, 1., 'n of at least 1'),
+    (torch.rand(9, 1, 28, 28), 5, -1., 'sigma of at least 0'), (torch.rand(9, 1, 28, 28) + 1, 5, 1., r'must lie in \[0, 1\]'), ('digits', 5, 1., 'takes a tensor'),
+    (torch.rand(9, 1, 28, 28), 5, 'much', 'sigma must be a number'),
+])
+def test_starts_that_can_not_be_made(images, n, sigma, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        gaussian_start(images, n, sigma)
+
+
 # --- the library as a whole
 
 def public():
-    return {name: getattr(denoise_ae, name) for module in ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution')
-            for name in getattr(denoise_ae, module).__all__}
+    return {name: getattr(denoise_ae, name) for module in denoise_ae._lessons for name in getattr(denoise_ae, module).__all__}
 
 
 @pytest.mark.parametrize('name', sorted(public()))

@@ -3,6 +3,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -12,7 +13,9 @@ from conftest import LESSONS, NOTEBOOKS, ROOT
 from filelock import FileLock
 from playwright.sync_api import expect
 
-MODULES = ['data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution']
+import denoise_ae
+
+MODULES = [*denoise_ae._lessons, 'cli']
 PAGES = [f'{path.stem}.html' for path in NOTEBOOKS] + [f'api/{name}.html' for name in MODULES]
 
 
@@ -161,12 +164,12 @@ def test_the_sidebar_and_the_next_buttons_follow_the_lessons(site, page):
 
 
 def test_the_api_reference_is_complete_and_links_to_the_source(site, page):
-    import denoise_ae
     for module in MODULES:
+        code = import_module(f'denoise_ae.{module}')
         page.goto((site / f'api/{module}.html').as_uri())
         text = page.locator('main').inner_text()
-        for name in getattr(denoise_ae, module).__all__:
-            if callable(getattr(denoise_ae, name)):
+        for name in code.__all__:
+            if callable(getattr(code, name)):
                 assert page.locator(f'[id="{name}"]').count() == 1 and name in text, f'{module}.{name}'
         for href in page.eval_on_selector_all('main a', 'links => links.filter(a => a.textContent == "source").map(a => a.href)'):
             path, line = re.search(r'blob/main/(.*)#L(\d+)', href).groups()

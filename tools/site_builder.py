@@ -33,11 +33,14 @@ def stage(notebooks):
     (notebooks / 'commands.qmd').write_text('---\ntitle: "Commands"\ndescription: "What denoise-ae says when it is asked for help."\n---\n\n'
                                             f'Explained and tried out in the lesson [15_cli](15_cli.ipynb).\n\n{pages}\n', encoding='utf-8')
     source = f'{get_config().git_url}/blob/{get_config().branch}'
+
+    def link(docs):
+        lesson = next(notebooks.glob(f'*_{docs[1]}.ipynb')).name
+        return f'Explained and tried out in the lesson [{lesson[:-6]}](../{lesson}).'
+
     for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=source)):
-        lesson = next(notebooks.glob(f'*_{page.stem}.ipynb')).name
-        text = page.read_text(encoding='utf-8')
-        # nbdev ends the text of each module with its address on the web; a page in a folder needs the one beside it.
-        page.write_text(re.sub(r'^Docs: .*$', f'Explained and tried out in the lesson [{lesson[:-6]}](../{lesson}).', text, flags=re.M), encoding='utf-8')
+        # nbdev ends the text of each module with its lesson's address on the web; a page in a folder needs the one beside it.
+        page.write_text(re.sub(r'^Docs: .*/(\w+)\.html\.md$', link, page.read_text(encoding='utf-8'), flags=re.M), encoding='utf-8')
 
 
 def typeset(page):
