@@ -9,31 +9,37 @@ __all__ = ['sample', 'gaussian_start']
 
 # %% ../nbs/09_generation.ipynb #09a00004
 import math
+from numbers import Integral
 
 import torch
 from torch import nn
 
-from .noise import _check_number
+from .noise import GaussianNoise, _check_number, _check_pixels
 from .training import _bar, _check_batch, denoise
 
 # %% ../nbs/09_generation.ipynb #09a00023
-def _check_walk(start, sigma, sigma_min, steps, eta, known):
+def _check_known(known, start):
+    pair = isinstance(known, tuple | list) and len(known) == 2 and all(isinstance(x, torch.Tensor) for x in known)
+    if not pair or any(x.shape != start.shape or x.device != start.device for x in known) or [x.dtype for x in known] != [start.dtype, torch.bool]:
+        raise ValueError(f'known must be a pair of the images and a mask, both of the shape {tuple(start.shape)} and on the device of start, '
+                         f'the images of its type {start.dtype}, the mask of type bool: True where the pixel is known')
+    _check_batch(known[0], 'sample', 'known')
+
+
+def _check_walk(denoiser, start, sigma, sigma_min, steps, eta):
+    if not callable(denoiser):
+        raise TypeError(f'denoiser must be a module or a function of images, not {denoiser!r}: UNet.from_pretrained() is one')
+    _check_pixels(start, 'sample(start=...)')
+    if start.ndim < 2 or not len(start) or not start.isfinite().all():
+        raise ValueError(f'start must be a batch of finite noisy images, (N, 1, H, W), such as gaussian_start makes; it has the shape {tuple(start.shape)}')
     for name, value in (('sigma', sigma), ('sigma_min', sigma_min), ('eta', eta)):
         _check_number(name, value)
     if not 0 < sigma_min < sigma:
-        raise ValueError(f'sigma_min must lie above 0 and below sigma={sigma}, not be {sigma_min}: the noise goes down from sigma to sigma_min')
+        raise ValueError(f'the noise goes down from sigma to sigma_min, above 0, not from {sigma} to {sigma_min}')
     if eta < 0:
         raise ValueError(f'eta must be 0 or more, not {eta}: 0 is no fresh noise')
-    if not isinstance(steps, int) or steps < 2:
+    if not isinstance(steps, Integral) or steps < 2:
         raise ValueError(f'steps must be a whole number of at least 2, not {steps!r}')
-    if not (isinstance(start, torch.Tensor) and start.is_floating_point() and start.ndim > 1 and len(start) and start.isfinite().all()):
-        raise ValueError('start must be a batch of noisy images, a finite floating-point tensor (N, 1, H, W), such as gaussian_start makes')
-    if known is not None:
-        if not (isinstance(known, tuple) and len(known) == 2 and all(isinstance(x, torch.Tensor) and x.shape == start.shape for x in known)
-                and known[1].dtype == torch.bool):
-            raise ValueError(f'known must be a pair of the images and a mask, both of the shape {tuple(start.shape)} of start, '
-                             'the mask of type bool: True where the pixel is known')
-        _check_batch(known[0], 'sample', 'known')
 
 # %% ../nbs/09_generation.ipynb #09a00025
 def sample(
@@ -43,17 +49,21 @@ def sample(
     sigma: float = 1.,  # the noise at the start, in the units of the pixels, at most what the denoiser was trained for
     sigma_min: float = .1,  # the noise before the last step, which takes all of it away
     steps: int = 40,  # how often the denoiser is asked; the levels of noise between are equal ratios apart
-    eta: float = 2.,  # fresh noise for old: 0 is none, 1 is that of Ho et al. (2020); what is over the whole noise has no effect
+    eta: float = 2.,  # fresh noise for old: 0 is none, 1 is that of Ho et al. (2020); once all is fresh, more changes nothing
     known: tuple[torch.Tensor, torch.Tensor] | None = None,  # images in [0, 1] and a mask, both like `start`: True where the pixel is given
     generator: torch.Generator | None = None,  # where the fresh noise comes from; by default PyTorch's global generator
     progress: bool = True,  # show a progress bar?
 ) -> torch.Tensor:  # images in [0, 1], `(N, 1, H, W)`
-    """Draw images by denoising in small steps from a noisy start (Song et al., 2021), with the known pixels kept.
+    """Draw images by denoising in small steps from a noisy start (J. Song et al., 2021), with the known pixels kept.
 
-    Raises a `ValueError` or `TypeError` for input it can't start from, and if the denoiser gives something else than images."""
-    _check_walk(start, sigma, sigma_min, steps, eta, known)
-    noisy, levels = start, torch.logspace(math.log10(sigma), math.log10(sigma_min), steps).tolist()
-    with _bar(steps, progress) as bar:
+    Raises a `ValueError` or `TypeError` for input it can't start from, and if the denoiser doesn't return finite images of the shape of its input."""
+    _check_walk(denoiser, start, sigma, sigma_min, steps, eta)
+    noise, noisy = GaussianNoise(std=sigma, generator=generator), start
+    if known is not None:
+        _check_known(known, start)
+        noisy = torch.where(known[1], noise(known[0]), start)
+    levels = torch.logspace(math.log10(sigma), math.log10(sigma_min), steps).tolist()
+    with torch.no_grad(), _bar(steps, progress) as bar:
         for now, following in zip(levels, [*levels[1:], 0]):
             clean = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
             if not isinstance(clean, torch.Tensor) or clean.shape != start.shape or not clean.isfinite().all():
@@ -61,8 +71,7 @@ def sample(
             if known is not None:
                 clean = torch.where(known[1], known[0], clean)
             fresh = min(1, eta ** 2 * (1 - (following / now) ** 2))  # as a share of the variance
-            drawn = torch.randn(start.shape, generator=generator, dtype=start.dtype).to(start.device)
-            noisy = clean + following * ((1 - fresh) ** .5 * (noisy - clean) / now + fresh ** .5 * drawn)
+            noisy = clean + following * ((1 - fresh) ** .5 * (noisy - clean) / now + fresh ** .5 * noise.draw(torch.randn, start))
             bar.update()
     return noisy.clamp(0, 1)
 
@@ -70,17 +79,20 @@ def sample(
 def gaussian_start(
     images: torch.Tensor,  # clean images to take after, `(M, 1, H, W)` in [0, 1], two at least
     n: int,  # how many to draw
-    sigma: float = 1.,  # the noise they have, in the units of the pixels
+    sigma: float = 1.,  # the Gaussian noise to add, in the units of the pixels; tell `sample` the same
     generator: torch.Generator | None = None,  # where the random numbers come from; by default PyTorch's global generator
 ) -> torch.Tensor:  # `(n, 1, H, W)`
-    """Draw from the normal distribution with the mean and the covariance of `images` under noise: where `sample` can start.
+    """Draw from the normal distribution with the mean and the covariance of `images`, and add noise: where `sample` can start.
 
-    Raises a `ValueError` or `TypeError` for images that are none, for n below 1 and a negative sigma."""
+    Raises a `ValueError` or `TypeError` for fewer than two images or any outside [0, 1], for n below 1 and a negative sigma."""
     _check_batch(images, 'gaussian_start')
+    if len(images) < 2:
+        raise ValueError('images must be two or more: one alone has no covariance')
+    if not isinstance(n, Integral) or n < 1:
+        raise ValueError(f'n must be a whole number of at least 1, not {n!r}')
     _check_number('sigma', sigma)
-    if not isinstance(n, int) or n < 1 or len(images) < 2 or sigma < 0:
-        raise ValueError(f'gaussian_start takes two images or more, n of at least 1 and sigma of at least 0, not {len(images)}, {n!r} and {sigma}')
-    mean = images.mean(0)
-    weights = torch.randn(n, len(images), generator=generator, dtype=images.dtype).to(images.device) / (len(images) - 1) ** .5
-    noise = torch.randn(n, *mean.shape, generator=generator, dtype=images.dtype).to(images.device)
-    return mean + torch.tensordot(weights, images - mean, 1) + sigma * noise
+    if sigma < 0:
+        raise ValueError(f'sigma must be 0 or more, not {sigma}: it is a standard deviation')
+    noise, mean = GaussianNoise(std=sigma, generator=generator), images.mean(0)
+    weights = noise.draw(torch.randn, images, (n, len(images))) / (len(images) - 1) ** .5
+    return noise(mean + torch.tensordot(weights, images - mean, 1))

@@ -752,10 +752,18 @@ def test_drawing_repeats_with_a_generator_and_leaves_the_callers_numbers_alone(v
     assert torch.equal(*(sample(model, start, steps=4, eta=0, progress=False) for _ in range(2)))
 
 
-def test_known_pixels_stay(valid):
+def test_known_pixels_stay_and_are_seen_under_noise_from_the_start(valid):
     images, mask = valid[0][:3], torch.rand(3, 1, 28, 28, generator=generator()) > .5
     drawn = sample(UNet(widths=(4,), blocks=(1,)), torch.randn(3, 1, 28, 28), steps=3, known=(images, mask), progress=False)
     assert torch.equal(drawn[mask], images[mask]) and not torch.allclose(drawn[~mask], images[~mask])
+    shown, white = [], torch.ones(3, 1, 28, 28)
+    sample(lambda x: shown.append(x) or torch.zeros_like(x), torch.zeros(3, 1, 28, 28), sigma=.5, steps=3, known=[white, mask], generator=generator(1), progress=False)
+    assert abs(shown[0][mask].mean() - 1) < .05 and abs(shown[0][mask].std() - .5) < .05 and not shown[0][~mask].any()
+
+
+def test_a_function_as_the_denoiser_keeps_no_gradients():
+    model = UNet(widths=(4,), blocks=(1,))
+    assert not sample(lambda x: model(x), torch.randn(2, 1, 28, 28), steps=3, progress=False).requires_grad
 
 
 def test_a_start_has_the_mean_and_the_covariance_of_the_images_and_the_noise():
@@ -766,13 +774,15 @@ def test_a_start_has_the_mean_and_the_covariance_of_the_images_and_the_noise():
 
 
 @pytest.mark.parametrize('options, words', [
-    (dict(sigma_min=0), 'sigma_min must lie above 0'), (dict(sigma_min=1), 'sigma_min must lie above 0 and below sigma=1'), (dict(sigma=float('nan')), 'sigma must be finite'),
-    (dict(sigma=None), 'sigma must be a number'), (dict(eta=-1), 'eta must be 0 or more'), (dict(steps=1), 'steps must be a whole number of at least 2'),
-    (dict(steps=2.5), 'steps must be'), (dict(start=torch.zeros(2, 1, 28, 28, dtype=torch.uint8)), 'start must be'), (dict(start=torch.zeros(0, 1, 28, 28)), 'start must be'),
-    (dict(start=torch.full((2, 1, 28, 28), float('nan'))), 'start must be'), (dict(start=None), 'start must be'),
+    (dict(sigma_min=0), 'from sigma to sigma_min, above 0, not from 1.0 to 0'), (dict(sigma_min=1), 'not from 1.0 to 1'), (dict(sigma=-1), 'not from -1 to'),
+    (dict(sigma=float('nan')), 'sigma must be finite'), (dict(sigma=None), 'sigma must be a number'), (dict(eta=-1), 'eta must be 0 or more'),
+    (dict(steps=1), 'steps must be a whole number of at least 2'), (dict(steps=2.5), 'steps must be'), (dict(generator=0), 'generator must be a torch.Generator'),
+    (dict(start=torch.zeros(2, 1, 28, 28, dtype=torch.uint8)), r'sample\(start=...\) takes floating-point'), (dict(start=None), r'sample\(start=...\) takes a tensor'),
+    (dict(start=torch.zeros(0, 1, 28, 28)), 'start must be a batch'), (dict(start=torch.full((2, 1, 28, 28), float('nan'))), 'start must be a batch of finite'),
     (dict(known=torch.zeros(2, 1, 28, 28)), 'known must be a pair'), (dict(known=(torch.zeros(2, 1, 28, 28), torch.ones(2, 1, 28, 28))), 'mask of type bool'),
     (dict(known=(torch.zeros(1, 1, 28, 28), torch.ones(1, 1, 28, 28).bool())), r'both of the shape \(2, 1, 28, 28\)'),
-    (dict(known=(torch.full((2, 1, 28, 28), 2.), torch.ones(2, 1, 28, 28).bool())), r'known must lie in \[0, 1\]'),
+    (dict(known=(torch.zeros(2, 1, 28, 28).double(), torch.ones(2, 1, 28, 28).bool())), 'of its type torch.float32'),
+    (dict(known=(torch.full((2, 1, 28, 28), 2.), torch.ones(2, 1, 28, 28).bool())), r'known must lie in \[0, 1\]'), (dict(denoiser=None), 'denoiser must be a module or a function'),
     (dict(denoiser=lambda x: x[:1]), 'the denoiser must return finite images'), (dict(denoiser=lambda x: x / 0), 'the denoiser must return finite images'),
 ])
 def test_walks_that_can_not_be_made(options, words):
@@ -781,9 +791,9 @@ def test_walks_that_can_not_be_made(options, words):
 
 
 @pytest.mark.parametrize('images, n, sigma, words', [
-    (torch.rand(1, 1, 28, 28), 5, 1., 'two images or more'), (torch.rand(9, 1, 28, 28), 0, 1., 'n of at least 1'), (torch.rand(9, 1, 28, 28), 2.5, 1., 'n of at least 1'),
-    (torch.rand(9, 1, 28, 28), 5, -1., 'sigma of at least 0'), (torch.rand(9, 1, 28, 28) + 1, 5, 1., r'must lie in \[0, 1\]'), ('digits', 5, 1., 'takes a tensor'),
-    (torch.rand(9, 1, 28, 28), 5, 'much', 'sigma must be a number'),
+    (torch.rand(1, 1, 28, 28), 5, 1., 'images must be two or more'), (torch.rand(9, 1, 28, 28), 0, 1., 'n must be a whole number of at least 1'),
+    (torch.rand(9, 1, 28, 28), 2.5, 1., 'n must be a whole number'), (torch.rand(9, 1, 28, 28), 5, -1., 'sigma must be 0 or more'),
+    (torch.rand(9, 1, 28, 28) + 1, 5, 1., r'must lie in \[0, 1\]'), ('digits', 5, 1., 'takes a tensor'), (torch.rand(9, 1, 28, 28), 5, 'much', 'sigma must be a number'),
 ])
 def test_starts_that_can_not_be_made(images, n, sigma, words):
     with pytest.raises((TypeError, ValueError), match=words):
