@@ -12,12 +12,13 @@ if TYPE_CHECKING:  # for editors, which look names up without running anything
     from denoise_ae.evaluation import *
     from denoise_ae.convolution import *
     from denoise_ae.sampling import *
+    from denoise_ae.widgets import *
     from denoise_ae.pictures import *
     from denoise_ae.runs import *
     from denoise_ae.export import *
 
 __version__ = version('denoise_ae')
-_lessons = ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution', 'sampling', 'pictures', 'runs', 'export')
+_lessons = ('data', 'noise', 'autoencoder', 'training', 'latent', 'evaluation', 'convolution', 'sampling', 'widgets', 'pictures', 'runs', 'export')
 
 
 def __getattr__(name):

@@ -51,12 +51,18 @@ def ssim(
     return windows.flatten(1).mean(1)
 
 # %% ../nbs/05_evaluation.ipynb #059da10f
+def _denoised(denoiser, noisy, name=''):
+    output = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
+    if not isinstance(output, torch.Tensor) or output.shape != noisy.shape or not output.isfinite().all():
+        called = f'the denoiser {name!r}' if name else 'the denoiser'
+        raise ValueError(f'{called} must return finite images as a tensor of the shape {tuple(noisy.shape)}, the shape of its input')
+    return output
+
+
 def _score(name, denoiser, noisy, clean):
     start = time.perf_counter()
-    output = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
+    output = _denoised(denoiser, noisy, name)
     seconds = time.perf_counter() - start
-    if not isinstance(output, torch.Tensor) or output.shape != clean.shape or not output.isfinite().all():
-        raise ValueError(f'the denoiser {name!r} must return finite images as a tensor of the shape {tuple(clean.shape)}, the shape of its input')
     output = output.to(clean.dtype).clamp(0, 1)
     decibels = psnr(output, clean)
     parameters = sum(p.numel() for p in denoiser.parameters()) if isinstance(denoiser, nn.Module) else 0

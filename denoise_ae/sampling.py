@@ -12,10 +12,10 @@ import math
 from numbers import Integral
 
 import torch
-from torch import nn
 
+from .evaluation import _denoised
 from .noise import GaussianNoise, _check_number, _check_pixels
-from .training import _bar, _check_batch, denoise
+from .training import _bar, _check_batch
 
 # %% ../nbs/09_generation.ipynb #09a00023
 def _check_known(known, start):
@@ -65,9 +65,7 @@ def sample(
     levels = torch.logspace(math.log10(sigma), math.log10(sigma_min), steps).tolist()
     with torch.no_grad(), _bar(steps, progress) as bar:
         for now, following in zip(levels, [*levels[1:], 0]):
-            clean = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
-            if not isinstance(clean, torch.Tensor) or clean.shape != start.shape or not clean.isfinite().all():
-                raise ValueError(f'the denoiser must return finite images as a tensor of the shape {tuple(start.shape)}, the shape of its input')
+            clean = _denoised(denoiser, noisy)
             if known is not None:
                 clean = torch.where(known[1], known[0], clean)
             fresh = min(1, eta ** 2 * (1 - (following / now) ** 2))  # as a share of the variance

@@ -21,8 +21,9 @@ from torchvision import transforms
 
 import denoise_ae
 from denoise_ae import (CLASSICAL, Autoencoder, ConvAutoencoder, GaussianNoise, History, MaskingNoise, MLPDenoiser, Muon, PoissonNoise,
-                        SaltAndPepperNoise, UNet, denoise, encode, evaluate, fit, gaussian_start, mnist, mnist_tensors, pretrain_denoiser, project, psnr,
-                        psnr_loss, results, sample, separation, show_denoised, show_images, show_latents, show_projections, show_scores, ssim, tune)
+                        SaltAndPepperNoise, UNet, change_latents, compare, denoise, encode, evaluate, explore_latents, explore_noise, explore_walk, fit,
+                        gaussian_start, mnist, mnist_tensors, pretrain_denoiser, project, psnr, psnr_loss, results, sample, separation, show_denoised,
+                        show_images, show_latents, show_projections, show_scores, ssim, tune, walk)
 
 
 def generator(seed=0):
@@ -798,6 +799,50 @@ def test_walks_that_can_not_be_made(options, words):
 def test_starts_that_can_not_be_made(images, n, sigma, words):
     with pytest.raises((TypeError, ValueError), match=words):
         gaussian_start(images, n, sigma)
+
+
+# --- widgets
+
+def test_a_comparison_shows_all_pictures_with_their_decibels(valid):
+    figure = compare(valid[0][0], GaussianNoise(std=.1, generator=generator()), {'nothing': nn.Identity(), 'black': torch.zeros_like})
+    noisy = GaussianNoise(std=.1, generator=generator())(valid[0][:1]).clamp(0, 1)
+    decibels = psnr(noisy, valid[0][:1]).item(), psnr(torch.zeros(1, 1, 28, 28), valid[0][:1]).item()
+    assert [ax.get_title() for ax in figure.axes] == ['clean', *(f'{name}\n{d:.1f} dB' for name, d in zip(('noisy', 'nothing', 'black'), decibels[:1] + decibels))]
+    assert torch.equal(torch.tensor(figure.axes[2].images[0].get_array().data), noisy[0, 0])
+
+
+@pytest.mark.parametrize('kind', denoise_ae.NOISES)
+@pytest.mark.parametrize('amount', [.05, 1.])
+def test_each_kind_of_noise_takes_every_amount_and_repeats(kind, amount, valid):
+    once, again = (denoise_ae.NOISES[kind](amount, generator())(valid[0][:50]) for _ in range(2))
+    assert torch.equal(once, again) and not torch.equal(once, valid[0][:50])
+
+
+def test_the_steps_of_a_walk_are_those_of_sample():
+    model, start = UNet(widths=(4,), blocks=(1,)), torch.randn(3, 1, 28, 28, generator=generator())
+    seen, said = walk(model, start, steps=5, generator=generator(), progress=False)
+    assert seen.shape == said.shape == (5, 3, 1, 28, 28) and torch.equal(seen[0], start) and torch.equal(said[2], denoise(model, seen[2]))
+    assert torch.equal(said[-1].clamp(0, 1), sample(model, start, steps=5, generator=generator(), progress=False))
+
+
+def test_no_step_in_the_latent_space_is_the_decoded_picture(valid):
+    model, steps = Autoencoder(latent_dim=3), torch.tensor([[0., 0, 0], [1, 0, 0]])
+    pictures = change_latents(model, valid[0][0], steps)
+    assert torch.allclose(pictures[:1], denoise(model, valid[0][:1]), atol=1e-6) and not torch.allclose(pictures[1], pictures[0], atol=1e-4)
+    assert pictures.shape == (2, 1, 28, 28)
+
+
+def test_handles_on_what_has_none(valid, monkeypatch):
+    for call, words in ((lambda: compare(2 * valid[0][0], GaussianNoise(), {}), r'image must lie in \[0, 1\]'),
+                        (lambda: compare(valid[0][0], GaussianNoise(), {'wrong': lambda x: x[:0]}), "the denoiser 'wrong' must return finite images"),
+                        (lambda: explore_noise({}, valid[0][:0]), 'images must be a batch of at least one image'),
+                        (lambda: explore_latents(Autoencoder(), 2 * valid[0][:2]), r'images must lie in \[0, 1\]')):
+        with pytest.raises(ValueError, match=words):
+            call()
+    monkeypatch.setitem(sys.modules, 'ipywidgets', None)
+    for call in (lambda: explore_noise({}, valid[0]), lambda: explore_latents(Autoencoder(), valid[0]), lambda: explore_walk(UNet(), valid[0])):
+        with pytest.raises(ImportError, match=r"needs the package ipywidgets: pip install 'denoise_ae\[widgets\]'"):
+            call()
 
 
 # --- the library as a whole
