@@ -52,9 +52,11 @@ def ssim(
 
 # %% ../nbs/05_evaluation.ipynb #059da10f
 def _denoised(denoiser, noisy, name=''):
+    called = f'the denoiser {name!r}' if name else 'the denoiser'
+    if not callable(denoiser):
+        raise TypeError(f'{called} must be a function or a network, not {denoiser!r}')
     output = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
     if not isinstance(output, torch.Tensor) or output.shape != noisy.shape or not output.isfinite().all():
-        called = f'the denoiser {name!r}' if name else 'the denoiser'
         raise ValueError(f'{called} must return finite images as a tensor of the shape {tuple(noisy.shape)}, the shape of its input')
     return output
 
@@ -70,14 +72,18 @@ def _score(name, denoiser, noisy, clean):
             'ssim': ssim(output, clean).mean().item(), 'images_per_second': len(clean) / seconds, 'parameters': parameters}
 
 # %% ../nbs/05_evaluation.ipynb #f746444e
+def _check_names(denoisers):
+    if not isinstance(denoisers, Mapping):
+        raise TypeError(f'denoisers must be a dictionary of names and denoisers, not {type(denoisers).__name__}')
+
+
 def _check_evaluation(denoisers, images, sigmas):
     if isinstance(images, torch.Tensor) and (images.ndim != 4 or len(images) < 2):
         raise ValueError(f'images must be two or more, (N, 1, H, W), not of shape {tuple(images.shape)}')
     _check_batch(images, 'evaluate')
     for sigma in sigmas:
         _check_number('each of sigmas', sigma)
-    if not isinstance(denoisers, Mapping):
-        raise TypeError(f'denoisers must be a dictionary of names and denoisers, not {type(denoisers).__name__}')
+    _check_names(denoisers)
     for name, denoiser in denoisers.items():
         if isinstance(denoiser, Mapping) and set(sigmas) - set(denoiser):
             raise ValueError(f'the denoiser {name!r} has nothing for the noise level {min(set(sigmas) - set(denoiser))}')

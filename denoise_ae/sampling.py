@@ -26,9 +26,7 @@ def _check_known(known, start):
     _check_batch(known[0], 'sample', 'known')
 
 
-def _check_walk(denoiser, start, sigma, sigma_min, steps, eta):
-    if not callable(denoiser):
-        raise TypeError(f'denoiser must be a module or a function of images, not {denoiser!r}: UNet.from_pretrained() is one')
+def _check_walk(start, sigma, sigma_min, steps, eta):
     _check_pixels(start, 'sample(start=...)')
     if start.ndim < 2 or not len(start) or not start.isfinite().all():
         raise ValueError(f'start must be a batch of finite noisy images, (N, 1, H, W), such as gaussian_start makes; it has the shape {tuple(start.shape)}')
@@ -57,7 +55,7 @@ def sample(
     """Draw images by denoising in small steps from a noisy start (J. Song et al., 2021), with the known pixels kept.
 
     Raises a `ValueError` or `TypeError` for input it can't start from, and if the denoiser doesn't return finite images of the shape of its input."""
-    _check_walk(denoiser, start, sigma, sigma_min, steps, eta)
+    _check_walk(start, sigma, sigma_min, steps, eta)
     noise, noisy = GaussianNoise(std=sigma, generator=generator), start
     if known is not None:
         _check_known(known, start)

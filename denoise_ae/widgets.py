@@ -12,11 +12,11 @@ import matplotlib.pyplot as plt
 import torch
 
 from .data import show_images
-from .evaluation import _denoised, _optional
+from .evaluation import _check_names, _denoised, _optional
 from .latent import encode
 from .noise import GaussianNoise, MaskingNoise, PoissonNoise, SaltAndPepperNoise, psnr
 from .sampling import sample
-from .training import _check_batch
+from .training import _check_batch, _in_batches
 
 # %% ../nbs/10_playground.ipynb #10a00007
 def compare(
@@ -27,14 +27,17 @@ def compare(
     """A picture clean, under noise and as each denoiser gives it back, each with its PSNR in dB after clipping.
 
     Raises a `ValueError` or `TypeError` for an image outside [0, 1] and for a denoiser that gives something else than images."""
-    clean = image[None]
-    _check_batch(clean, 'compare', 'image')
-    noisy = noise(clean)
-    pictures = {'noisy': noisy, **{name: _denoised(denoiser, noisy, name) for name, denoiser in denoisers.items()}}
-    fig, axes = plt.subplots(1, 1 + len(pictures), figsize=(1.9 * (1 + len(pictures)), 2.4), layout='constrained')
-    for ax, (name, picture) in zip(axes, {'clean': clean, **pictures}.items()):
+    _check_batch(image, 'compare', 'image')
+    if image.ndim != 3 or len(image) != 1:
+        raise ValueError(f'image must be one grey picture, (1, H, W), not of shape {tuple(image.shape)}')
+    _check_names(denoisers)
+    clean, noisy = image[None], noise(image[None])
+    outputs = [('noisy', noisy), *((name, _denoised(denoiser, noisy, name)) for name, denoiser in denoisers.items())]
+    pictures = [('clean', clean), *((f'{name}\n{psnr(x.clamp(0, 1), clean).item():.1f} dB', x) for name, x in outputs)]
+    fig, axes = plt.subplots(1, len(pictures), figsize=(1.9 * len(pictures), 2.4), layout='constrained')
+    for ax, (title, picture) in zip(axes, pictures):
         ax.imshow(picture[0, 0].clamp(0, 1).cpu().numpy(), cmap='gray', vmin=0, vmax=1)
-        ax.set(xticks=[], yticks=[], title=name if name == 'clean' else f'{name}\n{psnr(picture.clamp(0, 1), clean).item():.1f} dB')
+        ax.set(xticks=[], yticks=[], title=title)
     return fig
 
 # %% ../nbs/10_playground.ipynb #10a00009
@@ -50,6 +53,7 @@ def explore_noise(
 ):  # the ipywidgets box, which JupyterLab shows
     "Handles on `compare`: the picture, the kind of noise, and its amount. Raises an `ImportError` without the extra `widgets`."
     _check_batch(images, 'explore_noise')
+    _check_names(denoisers)
 
     def draw(picture, noise, amount):
         compare(images[picture], NOISES[noise](amount, torch.Generator().manual_seed(picture)), denoisers)
@@ -59,23 +63,27 @@ def explore_noise(
 
 # %% ../nbs/10_playground.ipynb #10a00019
 def change_latents(
-    model,  # with a method `encode` and a part `decoder`, such as `Autoencoder`
+    model,  # with a method `encode` and a `decoder` of latent vectors, such as `Autoencoder`
     image: torch.Tensor,  # `(1, 28, 28)`, float in [0, 1]
     steps: torch.Tensor,  # what to add to its latent vector, `(K, latent_dim)`
 ) -> torch.Tensor:  # the decoded pictures, `(K, 1, 28, 28)`
-    "Encode a picture, add each of the steps to its latent vector, and decode."
-    with torch.no_grad():
-        return model.decoder(encode(model, image[None]) + steps).reshape(-1, *image.shape)
+    "Encode a picture, add each of the steps to its latent vector, and decode. Raises a `ValueError` for steps of another size."
+    latent = encode(model, image[None])
+    if steps.ndim != 2 or steps.shape[1] != latent.shape[1]:
+        raise ValueError(f'steps must be vectors of {latent.shape[1]} numbers, (K, {latent.shape[1]}), not of shape {tuple(steps.shape)}')
+    return _in_batches(model, model.decoder, latent + steps, 1000).reshape(-1, *image.shape)
 
 # %% ../nbs/10_playground.ipynb #10a00021
 def explore_latents(
-    model,  # with a method `encode` and a part `decoder`, such as `Autoencoder`
-    images: torch.Tensor,  # clean images in [0, 1], `(N, 1, 28, 28)`
+    model,  # with a method `encode` and a `decoder` of latent vectors, such as `Autoencoder`
+    images: torch.Tensor,  # clean images in [0, 1], `(N, 1, 28, 28)`, two at least
 ):  # the ipywidgets box, which JupyterLab shows
     """A handle on each latent number of a picture, in standard deviations over `images`.
 
-    Raises an `ImportError` without the extra `widgets`."""
+    Raises an `ImportError` without the extra `widgets`, a `ValueError` for images that can't be used."""
     _check_batch(images, 'explore_latents')
+    if len(images) < 2:
+        raise ValueError('images must be two or more: one alone has no standard deviation')
     widgets, spread = _optional('ipywidgets', 'widgets'), encode(model, images).std(0)
 
     def draw(picture, **amounts):
@@ -95,7 +103,7 @@ def walk(
     start: torch.Tensor,  # images as noisy as `sigma` says, `(N, 1, H, W)`
     **options,  # for `sample`
 ) -> tuple[torch.Tensor, torch.Tensor]:  # what the denoiser saw and what it said, each `(steps, N, 1, H, W)`
-    "Each step of `sample`. Raises what `sample` raises."
+    "Each step of `sample`, which says what can be wrong. With `known`, what it said is before the known pixels are put in place."
     seen, said = [], []
 
     def watched(noisy):
@@ -110,17 +118,18 @@ def explore_walk(
     denoiser,  # a blind denoiser, as `sample` takes it
     start: torch.Tensor,  # images with noise of σ = 1, `(N, 1, H, W)`; a dozen is a good number
     etas=(0., 1., 2., 3.),  # what can be chosen for `eta`
+    steps: int = 40,  # how many steps a walk has
 ):  # the ipywidgets box, which JupyterLab shows
     "Play the walk from noise to digits, and move along it. Raises an `ImportError` without the extra `widgets`."
     widgets, walks = _optional('ipywidgets', 'widgets'), {}
 
     def draw(step, eta):
         if eta not in walks:
-            walks[eta] = walk(denoiser, start, eta=eta, generator=torch.Generator().manual_seed(0), progress=False)
+            walks[eta] = walk(denoiser, start, steps=steps, eta=eta, generator=torch.Generator().manual_seed(0), progress=False)
         seen, said = walks[eta]
         show_images({'seen': seen[step - 1], 'said': said[step - 1]})
         plt.show()
-    play, slider = widgets.Play(min=1, max=40, interval=300), widgets.IntSlider(min=1, max=40, description='step')
+    play, slider = widgets.Play(min=1, max=steps, interval=300), widgets.IntSlider(min=1, max=steps, description='step')
     widgets.jslink((play, 'value'), (slider, 'value'))
     chosen = widgets.Dropdown(options=etas, value=etas[-1], description='eta')
     return widgets.VBox([widgets.HBox([play, slider, chosen]), widgets.interactive_output(draw, {'step': slider, 'eta': chosen})])

@@ -125,6 +125,9 @@ def test_the_handles_of_the_playground(browser, tmp_path):
         walk.locator('.widget-play button').first.click()
         changed(picture, first)
         expect(walk.locator('.widget-readout').first).not_to_have_text('1')
-        before = picture.get_attribute('src')
+        walk.locator('.widget-play button').first.click()  # the same one stops it
+        before = None
+        while before != (before := picture.get_attribute('src')):
+            page.wait_for_timeout(2000)
         walk.locator('select').select_option('0.0')
         changed(picture, before)

@@ -783,12 +783,13 @@ def test_a_start_has_the_mean_and_the_covariance_of_the_images_and_the_noise():
     (dict(known=torch.zeros(2, 1, 28, 28)), 'known must be a pair'), (dict(known=(torch.zeros(2, 1, 28, 28), torch.ones(2, 1, 28, 28))), 'mask of type bool'),
     (dict(known=(torch.zeros(1, 1, 28, 28), torch.ones(1, 1, 28, 28).bool())), r'both of the shape \(2, 1, 28, 28\)'),
     (dict(known=(torch.zeros(2, 1, 28, 28).double(), torch.ones(2, 1, 28, 28).bool())), 'of its type torch.float32'),
-    (dict(known=(torch.full((2, 1, 28, 28), 2.), torch.ones(2, 1, 28, 28).bool())), r'known must lie in \[0, 1\]'), (dict(denoiser=None), 'denoiser must be a module or a function'),
+    (dict(known=(torch.full((2, 1, 28, 28), 2.), torch.ones(2, 1, 28, 28).bool())), r'known must lie in \[0, 1\]'), (dict(denoiser=None), 'the denoiser must be a function or a network'),
     (dict(denoiser=lambda x: x[:1]), 'the denoiser must return finite images'), (dict(denoiser=lambda x: x / 0), 'the denoiser must return finite images'),
 ])
 def test_walks_that_can_not_be_made(options, words):
-    with pytest.raises((TypeError, ValueError), match=words):
-        sample(**{'denoiser': nn.Identity(), 'start': torch.randn(2, 1, 28, 28), 'progress': False, **options})
+    for function in (sample, walk):
+        with pytest.raises((TypeError, ValueError), match=words):
+            function(**{'denoiser': nn.Identity(), 'start': torch.randn(2, 1, 28, 28), 'progress': False, **options})
 
 
 @pytest.mark.parametrize('images, n, sigma, words', [
@@ -832,15 +833,62 @@ def test_no_step_in_the_latent_space_is_the_decoded_picture(valid):
     assert pictures.shape == (2, 1, 28, 28)
 
 
+def handles(box):
+    "The widgets of a box by what is written beside them."
+    inside = {}
+    for child in getattr(box, 'children', ()):
+        inside |= {child.description: child} if getattr(child, 'description', '') else handles(child)
+    return inside
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    "What the explorers draw last, as rows of pictures."
+    rows = {}
+    monkeypatch.setattr('denoise_ae.widgets.show_images', lambda new, labels=None: rows.update(new))
+    return rows
+
+
+def test_the_latent_handles_move_in_standard_deviations_and_go_back(valid, shown):
+    model, images = Autoencoder.from_pretrained(), valid[0][:20]
+    handle, spread = handles(explore_latents(model, images)), encode(model, images).std(0)
+    assert list(handle) == ['picture', *(f'z{k}' for k in range(10)), 'all back to 0']
+    handle['picture'].value, handle['z3'].value = 7, 2.
+    moved = change_latents(model, images[7], torch.stack([torch.zeros(10), 2 * spread[3] * torch.eye(10)[3]]))
+    assert torch.allclose(shown[''], torch.cat([images[7:8], moved]), atol=1e-5)
+    handle['all back to 0'].click()
+    assert torch.allclose(shown[''][2], moved[0], atol=1e-5) and handle['z3'].value == 0 and handle['picture'].value == 7
+
+
+def test_the_walk_can_be_moved_along_to_its_end(shown):
+    model, start = UNet(widths=(4,), blocks=(1,)), torch.randn(3, 1, 28, 28, generator=generator())
+    handle = handles(explore_walk(model, start, etas=(0., 2.), steps=6))
+    for eta in (2., 0.):
+        handle['eta'].value = eta
+        seen, said = walk(model, start, steps=6, eta=eta, generator=generator(), progress=False)
+        for step in (6, 1):
+            handle['step'].value = step
+            assert torch.equal(shown['seen'], seen[step - 1]) and torch.equal(shown['said'], said[step - 1])
+    assert handle['step'].max == 6
+
+
 def test_handles_on_what_has_none(valid, monkeypatch):
-    for call, words in ((lambda: compare(2 * valid[0][0], GaussianNoise(), {}), r'image must lie in \[0, 1\]'),
-                        (lambda: compare(valid[0][0], GaussianNoise(), {'wrong': lambda x: x[:0]}), "the denoiser 'wrong' must return finite images"),
-                        (lambda: explore_noise({}, valid[0][:0]), 'images must be a batch of at least one image'),
-                        (lambda: explore_latents(Autoencoder(), 2 * valid[0][:2]), r'images must lie in \[0, 1\]')):
-        with pytest.raises(ValueError, match=words):
+    images = valid[0]
+    for call, words in ((lambda: compare(2 * images[0], GaussianNoise(), {}), r'image must lie in \[0, 1\]'),
+                        (lambda: compare(images[0, 0], GaussianNoise(), {}), r'one grey picture, \(1, H, W\), not of shape \(28, 28\)'),
+                        (lambda: compare(images[:1], GaussianNoise(), {}), r'one grey picture, \(1, H, W\), not of shape \(1, 1, 28, 28\)'),
+                        (lambda: compare(images[0], GaussianNoise(), [nn.Identity()]), 'denoisers must be a dictionary of names and denoisers, not list'),
+                        (lambda: compare(images[0], GaussianNoise(), {'all': {.3: nn.Identity()}}), "the denoiser 'all' must be a function or a network"),
+                        (lambda: compare(images[0], GaussianNoise(), {'wrong': lambda x: x[:0]}), "the denoiser 'wrong' must return finite images"),
+                        (lambda: explore_noise({}, images[:0]), 'images must be a batch of at least one image'),
+                        (lambda: explore_noise([nn.Identity()], images), 'denoisers must be a dictionary'),
+                        (lambda: change_latents(Autoencoder(), images[0], torch.ones(5, 1)), r'steps must be vectors of 10 numbers, \(K, 10\), not of shape \(5, 1\)'),
+                        (lambda: explore_latents(Autoencoder(), images[:1]), 'images must be two or more'),
+                        (lambda: explore_latents(Autoencoder(), 2 * images[:2]), r'images must lie in \[0, 1\]')):
+        with pytest.raises((TypeError, ValueError), match=words):
             call()
     monkeypatch.setitem(sys.modules, 'ipywidgets', None)
-    for call in (lambda: explore_noise({}, valid[0]), lambda: explore_latents(Autoencoder(), valid[0]), lambda: explore_walk(UNet(), valid[0])):
+    for call in (lambda: explore_noise({}, images), lambda: explore_latents(Autoencoder(), images), lambda: explore_walk(UNet(), images)):
         with pytest.raises(ImportError, match=r"needs the package ipywidgets: pip install 'denoise_ae\[widgets\]'"):
             call()
 
