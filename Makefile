@@ -47,7 +47,7 @@ table: $(VENV)/.installed  ## make the σ-table on all test digits anew, about 1
 	$(BIN)/python tools/table.py
 	$(BIN)/python tools/weights.py --cards
 
-specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, over 2 hours
+specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 3 hours
 	$(BIN)/python tools/specialists.py
 
 bench: $(VENV)/.installed  ## measure the speed beside other libraries, about 10 minutes
