@@ -74,6 +74,15 @@ def changed(picture, before):
     return picture.get_attribute('src')
 
 
+def settled(picture):
+    "The source of a picture, once all moves made so far have been drawn."
+    before = None
+    while before != (now := picture.get_attribute('src')):
+        before = now
+        picture.page.wait_for_timeout(2000)
+    return now
+
+
 def move(cell, slider, key, times):
     cell.locator('.widget-slider .noUi-handle').nth(slider).focus()
     for _ in range(times):
@@ -108,15 +117,18 @@ def test_the_handles_of_the_playground(browser, tmp_path):
         holes = changed(picture, first)
         move(noise, 1, 'ArrowLeft', 3)
         changed(picture, holes)
+        settled(picture)
         move(noise, 1, 'ArrowRight', 3)
+        settled(picture)
         noise.locator('select').select_option('Gaussian')
         expect(picture).to_have_attribute('src', first, timeout=60_000)  # the same noise for the same setting
 
         picture = picture_of(latents)
         first = picture.get_attribute('src')
         assert latents.locator('.widget-slider').count() == 11
-        move(latents, 3, 'ArrowRight', 20)
+        move(latents, 3, 'ArrowRight', 10)
         changed(picture, first)
+        settled(picture)
         latents.get_by_role('button', name='all back to 0').click()
         expect(picture).to_have_attribute('src', first, timeout=60_000)
 
@@ -126,8 +138,6 @@ def test_the_handles_of_the_playground(browser, tmp_path):
         changed(picture, first)
         expect(walk.locator('.widget-readout').first).not_to_have_text('1')
         walk.locator('.widget-play button').first.click()  # the same one stops it
-        before = None
-        while before != (before := picture.get_attribute('src')):
-            page.wait_for_timeout(2000)
+        before = settled(picture)
         walk.locator('select').select_option('0.0')
         changed(picture, before)

@@ -58,7 +58,7 @@ def test_a_page(name, site, page):
         assert image.evaluate('e => e.naturalWidth') > 0
     text = page.locator('main').inner_text()
     assert not re.search(r'\\\(|\\\[|\\frac|\\sigma|\$\$|:::|#\|', text), 'raw TeX or raw Markdown'
-    assert not re.search(r'application/vnd|interactive\(children|FloatSlider\(', text), 'a widget as text'
+    assert not re.search(r'application/vnd|interactive\(children|Slider\(value', text), 'a widget as text'
 
 
 # What sticks out to the right and can't be scrolled into view, because something around it hides what is too wide.
