@@ -7,7 +7,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights table specialists bench lock
+.PHONY: help course test lab site save export weights table specialists bench lock lint release
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -22,11 +22,18 @@ $(VENV)/.installed: requirements.lock settings.ini setup.py pyproject.toml
 	$(BIN)/python -m pip install --no-deps --no-build-isolation -e .
 	@touch $@
 
-course: $(VENV)/.installed  ## run every lesson on all of MNIST, print the results, build the site in _docs/
+course: $(VENV)/.installed  ## run every lesson and room on all of MNIST, print the results, build the site in _docs/
 	$(BIN)/python tools/course.py
 
 test: $(VENV)/.installed  ## run all tests
 	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## ask ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+release: $(VENV)/.installed  ## check and build what would be published, into dist/
+	$(BIN)/python tools/release.py $(TAG)
 
 lab: $(VENV)/.installed  ## open JupyterLab at the course
 	$(BIN)/jupyter lab nbs/index.ipynb
@@ -34,7 +41,7 @@ lab: $(VENV)/.installed  ## open JupyterLab at the course
 site: $(VENV)/.installed  ## build the site in _docs/ from the saved outputs
 	$(BIN)/python tools/site_builder.py
 
-save: $(VENV)/.installed  ## run the lessons and keep their outputs in the notebooks
+save: $(VENV)/.installed  ## run the lessons and rooms and keep their outputs in the notebooks
 	$(BIN)/python tools/course.py --save
 
 export: $(VENV)/.installed  ## write the library and the README from the notebooks

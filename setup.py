@@ -8,6 +8,13 @@ here = Path(__file__).parent
 config = ConfigParser()
 config.read(here / 'settings.ini', encoding='utf-8')
 facts = config['DEFAULT']
+repository = 'https://github.com/denoise-ae/denoise_ae'
+
+
+def readme():
+    "With links that lead somewhere from PyPI's page, too."
+    text = (here / 'README.md').read_text(encoding='utf-8')
+    return text.replace('](README_files/', f']({repository}/raw/main/README_files/').replace('](nbs/', f']({repository}/blob/main/nbs/')
 
 
 def lines(key):
@@ -18,16 +25,16 @@ extras = ('widgets', 'classical', 'onnx', 'distributed')
 setup(
     version=facts['version'],
     description=facts['description'],
-    long_description=(here / 'README.md').read_text(encoding='utf-8'),
+    long_description=readme(),
     long_description_content_type='text/markdown',
     keywords=facts['keywords'],
     author=facts['author'],
     license_expression=facts['license'],
     python_requires=f">={facts['min_python']}",
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education',
-                 'Topic :: Scientific/Engineering :: Artificial Intelligence'],
+                 'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=[facts['name']],
-    package_data={facts['name']: ['mnist/*', 'weights/*/*', 'results/*']},
+    package_data={facts['name']: ['*.pyi', 'py.typed', 'mnist/*', 'weights/*/*', 'results/*']},
     entry_points={'console_scripts': ['denoise-ae = denoise_ae.cli:main']},
     install_requires=lines('requirements'),
     extras_require={**{extra: lines(f'{extra}_requirements') for extra in extras + ('bm3d',)},

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # One cache for the whole run, so that MNIST is unpacked once and nobody's own cache is touched.
 os.environ['DENOISE_AE_HOME'] = str(ROOT / '_build' / 'mnist')
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
-NOTEBOOKS = sorted((ROOT / 'nbs').glob('*.ipynb'))
-LESSONS = [path for path in NOTEBOOKS if path.stem != 'index']
 sys.path.insert(0, str(ROOT / 'tools'))
+from course import notebooks_in  # noqa: E402
+
+NOTEBOOKS = notebooks_in(ROOT / 'nbs')
+ROOMS = [path for path in NOTEBOOKS if path.parent.name == 'inside']
+LESSONS = [path for path in NOTEBOOKS if path not in ROOMS and path.stem != 'index']
+MODULES = sorted(path.stem for path in (ROOT / 'denoise_ae').glob('*.py') if not path.stem.startswith('_'))
 (ROOT / '_build').mkdir(exist_ok=True)
 TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)
 
@@ -53,6 +58,14 @@ def run_python(code, *, home=None, cwd=None, timeout=300, **options):
 def under_permissions():
     "What to put before a command so that the permissions of files bind it, also where the tests run as root, who is above them."
     return ['setpriv', '--bounding-set=-dac_override,-dac_read_search'] if os.name != 'nt' and os.geteuid() == 0 else []
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    "Ctrl-C works, for the test and for the processes that it starts, also where the tests were begun with it ignored, as by `nohup make test &` in a script."
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope='module')

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from denoise_ae import Autoencoder, GaussianNoise, psnr, read_picture, write_picture
-from denoise_ae.cli import help_texts, load_images, load_model, main, parse_noise
+from denoise_ae import Autoencoder, GaussianNoise, load_model, psnr, read_picture, write_picture
+from denoise_ae.cli import help_texts, load_images, main, parse_noise
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_demonstration(program):
     status, output, errors = program('demo')
     assert status == 0 and not errors
     levels = dict(re.findall(r'(\w+), dB: ([\d.]+)', output))
-    assert float(levels['UNet']) > float(levels['noisy']) + 8
+    assert float(levels['unet']) > float(levels['noisy']) + 8
     assert Image.open('denoise-ae-demo.png').size[0] > 500
     before = open('denoise-ae-demo.png', 'rb').read()
     assert program('demo')[::2] == (1, 'Error: denoise-ae-demo.png exists: choose another name or pass --overwrite')
@@ -97,8 +97,9 @@ def test_a_folder_and_one_that_fails(program, scan, tmp_path):
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends signals as POSIX knows them')
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_a_training_that_is_stopped_goes_on_to_the_same_weights(number, tmp_path):
+@pytest.mark.parametrize('name', ['SIGKILL', 'SIGINT', 'SIGTERM'])
+def test_a_training_that_is_stopped_goes_on_to_the_same_weights(name, tmp_path):
+    number = getattr(signal, name)
     options = ['train', '--limit', '1500', '--epochs', '12', '--checkpoint-every', '0', '--out']
     going = start(*options, 'run', cwd=tmp_path)
     while going.poll() is None and not list(tmp_path.glob('run/checkpoints/*[1-9]*/SHA256SUMS')):
@@ -115,7 +116,8 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(number, tmp_path
         assert re.search(r'epochs: 12\ntrain loss: .*\nvalid PSNR, dB: ', output)
     for name in 'last', 'best':
         assert (tmp_path / 'run' / name / 'model.safetensors').read_bytes() == (tmp_path / 'whole' / name / 'model.safetensors').read_bytes()
-    assert 'under GaussianNoise(mean=0.0, std=0.1' in (tmp_path / 'run' / 'best' / 'README.md').read_text(encoding='utf-8')
+    card = (tmp_path / 'run' / 'best' / 'README.md').read_text(encoding='utf-8')
+    assert '| trained on | GaussianNoise, mean 0, std 0.1, not clipped |' in card and 'It was trained on images of 1500×1×28×28 float32' in card
 
 
 def test_training_measuring_and_exporting_ones_own(program, tmp_path, valid):
@@ -125,7 +127,11 @@ def test_training_measuring_and_exporting_ones_own(program, tmp_path, valid):
     status, _, errors = program('train', '--data', 'images.npy', '--epochs', 1, '--out', 'mlp')
     assert status == 1 and errors == 'Error: mlp is not empty: pass --resume to go on with the run in it, or choose another folder'
     status, _, errors = program('train', '--data', 'images.npy', '--epochs', 2, '--out', 'mlp', '--resume')
-    assert status == 1 and 'epochs was 1 and is now 2' in errors and 'model was MLPDenoiser' in errors
+    assert status == 1 and 'model was MLPDenoiser' in errors and 'noise was GaussianNoise' in errors and 'epochs was' not in errors
+    status, output, errors = program('train', '--model', 'mlp', '--data', 'images.npy', '--noise', 'gaussian:0.05-1', '--epochs', 2, '--out', 'mlp', '--resume')
+    assert status == 0 and 'Note: the run in mlp had finished its 1 epochs: the rest of 2 is a new cycle of the learning rate' in errors and 'epochs: 2\n' in output
+    status, _, errors = program('train', '--model', 'mlp', '--data', 'images.npy', '--noise', 'gaussian:0.05-1', '--epochs', 1, '--out', 'mlp', '--resume')
+    assert status == 1 and 'epochs was 2 and is now 1' in errors
     assert program('train', '--model', 'mlp/best', '--data', 'images.npy', '--epochs', 1, '--out', 'more')[0] == 0
     status, output, _ = program('evaluate', '--model', 'mlp/best', '--model', 'unet', '--data', 'images.npy', '--sigma', .3, '--csv', 'table.csv', '--json')
     rows = json.loads(output)['table']
@@ -139,6 +145,31 @@ def test_training_measuring_and_exporting_ones_own(program, tmp_path, valid):
     assert program('data', '--unpack', 'digits')[0] == 0 and (tmp_path / 'digits' / 'MNIST' / 'raw' / 't10k-labels-idx1-ubyte').exists()
     status, output, _ = program('evaluate', '--data', 'digits/MNIST/raw/t10k-images-idx3-ubyte', '--model', 'mlp', '--limit', 50, '--sigma', .1)
     assert status == 0 and 'mlp' in output
+
+
+def test_what_a_model_was_trained_on_decides_what_a_scan_gets(program, scan, valid, monkeypatch):
+    "Noise that was cut off is put back for a network that has never seen it cut off, and for no other; so does every command read the model's own facts."
+    import onnx
+
+    import denoise_ae
+    np.save('images.npy', (valid[0][:200, 0].numpy() * 255).astype('uint8'))
+    write_picture(scan, 'scan.png')
+    asked, real = [], denoise_ae.resample_clipped
+    monkeypatch.setattr(denoise_ae, 'resample_clipped', lambda *given: asked.append(given[1]) or real(*given))
+    for noise, words in (('gaussian:0.3', 'not clipped'), ('gaussian:0.3:clipped', 'clipped'), ('masking:0.3', 'p 0.3')):
+        name = noise.replace(':', '-')
+        assert program('train', '--model', 'conv', '--data', 'images.npy', '--noise', noise, '--epochs', 1, '--out', name, '-q')[0] == 0
+        config = json.loads(open(f'{name}/best/config.json').read())
+        assert config['class'] == 'ConvAutoencoder' and config['trained_on'] == load_model(f'{name}/best').trained_on
+        assert f'{words} |' in open(f'{name}/last/README.md', encoding='utf-8').read()
+        assert program('denoise', 'scan.png', '-o', f'{name}.png', '--model', f'{name}/best')[0] == 0
+        assert len(asked) == 1, 'by the first network only'
+    assert asked == [pytest.approx(.3, rel=.25)]
+    assert program('export', '--model', 'gaussian-0.3-clipped/best', '-o', 'x.onnx')[0] == 0
+    facts = {prop.key: prop.value for prop in onnx.load('x.onnx').metadata_props}
+    assert facts['class'] == 'ConvAutoencoder' and json.loads(facts['trained_on']) == {'noise': 'GaussianNoise', 'mean': 0., 'std': .3, 'clip': True}
+    status, _, errors = program('denoise', 'scan.png', '-o', 'x.png', '--model', 'gaussian-0.3')
+    assert status == 1 and 'gaussian-0.3 is the folder of a run: name the model in it' in errors
 
 
 def test_a_folder_of_photos_is_cut_into_tiles(tmp_path):
@@ -187,7 +218,10 @@ def test_names_and_noises():
     assert {name: type(load_model(name)).__name__ for name in ('autoencoder', 'mlp', 'conv', 'unet')} == {
         'autoencoder': 'Autoencoder', 'mlp': 'MLPDenoiser', 'conv': 'ConvAutoencoder', 'unet': 'UNet'}
     assert [str(parse_noise(text)).split('(')[0] for text in ('salt-and-pepper:.2', 'masking:0.3', 'poisson:30')] == ['SaltAndPepperNoise', 'MaskingNoise', 'PoissonNoise']
-    for text in ('', 'gaussian:', 'gaussian:-1', 'masking:.1-.2', 'gaussian:1e3', 'Gaussian:0.1', 'gaussian:0.1:0.2'):
+    assert [str(parse_noise(text)) for text in ('gaussian:.1', 'gaussian:0.05-1', 'gaussian:0.1:clipped', 'gaussian:0.05-1:clipped', 'poisson:30:clipped')] == [
+        'GaussianNoise(mean=0.0, std=0.1, clip=False)', 'GaussianNoise(mean=0.0, std=(0.05, 1.0), clip=False)', 'GaussianNoise(mean=0.0, std=0.1, clip=True)',
+        'GaussianNoise(mean=0.0, std=(0.05, 1.0), clip=True)', 'PoissonNoise(peak=30, clip=True)']
+    for text in ('', 'gaussian:', 'gaussian:-1', 'masking:.1-.2', 'gaussian:1e3', 'Gaussian:0.1', 'gaussian:0.1:0.2', 'masking:.1:clipped', 'gaussian:0.1:cut', 'gaussian:clipped'):
         with pytest.raises(ValueError, match='is no noise'):
             parse_noise(text)
 

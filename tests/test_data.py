@@ -1,4 +1,5 @@
 """The packed MNIST and its cache: many processes at once, damaged files, folders that can't be written to."""
+import errno
 import hashlib
 import lzma
 import os
@@ -13,30 +14,31 @@ from conftest import run_python, under_permissions
 from torchvision import datasets
 
 from denoise_ae import as_tensors, mnist, mnist_tensors, unpack_mnist
-from denoise_ae.data import _packed, _sha256
+from denoise_ae.cache import packed, published
 
-UNPACK = 'from denoise_ae.data import unpack_mnist; print(unpack_mnist())'
+UNPACK = 'from denoise_ae import unpack_mnist; print(unpack_mnist())'
 
 
 def raw_files(home):
-    return {name: home / 'MNIST' / 'raw' / name for name in _sha256}
+    return {name: home / 'MNIST' / 'raw' / name for name in published}
 
 
 def assert_whole(home):
     for name, path in raw_files(home).items():
-        assert hashlib.sha256(path.read_bytes()).hexdigest() == _sha256[name]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == published[name]
     assert not list(home.rglob('*.part')), 'a half-written file was left behind'
 
 
 def test_the_package_holds_the_canonical_files():
-    for name, digest in _sha256.items():
-        assert hashlib.sha256(lzma.decompress((_packed / f'{name}.xz').read_bytes())).hexdigest() == digest
+    for name, digest in published.items():
+        assert hashlib.sha256(lzma.decompress((packed / f'{name}.xz').read_bytes())).hexdigest() == digest
     # torchvision states MD5 sums of the gzip files only; these are of the test labels, unpacked, from LeCun's page.
-    assert _sha256['t10k-labels-idx1-ubyte'] == 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2'
+    assert published['t10k-labels-idx1-ubyte'] == 'ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2'
 
 
 THIRTY = """
 import multiprocessing as mp
+import sys
 from denoise_ae.data import mnist
 
 def take(start, results):
@@ -45,7 +47,7 @@ def take(start, results):
     results.put((len(digits), int(digits.targets[:100].sum())))
 
 if __name__ == '__main__':
-    context = mp.get_context('fork' if 'fork' in mp.get_all_start_methods() else 'spawn')
+    context = mp.get_context('fork' if sys.platform == 'linux' else 'spawn')
     start, results = context.Barrier(30), context.Queue()
     processes = [context.Process(target=take, args=(start, results)) for _ in range(30)]
     for process in processes: process.start()
@@ -81,23 +83,40 @@ def test_a_damaged_cache_file_is_made_again(damage, tmp_path):
 
 @pytest.mark.parametrize('damage', ['truncated', 'altered', 'missing'])
 def test_a_damaged_package_is_named(damage, tmp_path, monkeypatch):
-    packed = shutil.copytree(_packed, tmp_path / 'mnist')
-    path = packed / 'train-labels-idx1-ubyte.xz'
+    copy = shutil.copytree(packed, tmp_path / 'mnist')
+    path = copy / 'train-labels-idx1-ubyte.xz'
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.unlink()
     if damage != 'missing':
         path.write_bytes(data if damage == 'altered' else data[:-100])
-    monkeypatch.setattr('denoise_ae.data._packed', packed)
+    monkeypatch.setattr('denoise_ae.cache.packed', copy)
     with pytest.raises(RuntimeError, match='train-labels-idx1-ubyte.xz in the installed package .* reinstall denoise_ae'):
         unpack_mnist(tmp_path / 'home')
 
 
-def test_what_an_interrupted_process_left_behind_is_used_up(tmp_path):
-    path = raw_files(tmp_path)['t10k-images-idx3-ubyte']
-    path.parent.mkdir(parents=True)
-    path.with_name(f'{path.name}.part').write_bytes(b'half')
+def test_what_a_killed_process_left_behind_is_cleared_away(tmp_path):
+    "It ends without a word between writing a file and giving it its name."
+    killed = run_python('import os; os.replace = lambda *names: os._exit(9); ' + UNPACK, home=tmp_path)
+    assert killed.returncode == 9 and list(tmp_path.rglob('*.part')), killed.stderr
     unpack_mnist(tmp_path)
+    assert_whole(tmp_path)
+
+
+def test_where_there_are_no_locks_another_process_is_left_alone(tmp_path, monkeypatch):
+    "As on some network drives: what another process is just writing is not cleared away."
+    fcntl = pytest.importorskip('fcntl')
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    monkeypatch.setattr(fcntl, 'flock', no_locks)
+    other = raw_files(tmp_path)['train-images-idx3-ubyte'].with_name('.train-images-idx3-ubyte.0123.part')
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b'half')
+    with pytest.warns(UserWarning, match='has no locks: see that no other process writes there'):
+        unpack_mnist(tmp_path)
+    assert other.read_bytes() == b'half'
+    other.unlink()
     assert_whole(tmp_path)
 
 

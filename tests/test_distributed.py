@@ -175,9 +175,80 @@ def test_a_process_that_is_killed_ends_the_training_of_all(tmp_path):
     assert kept >= 5, 'what was kept is still there'
 
 
+DATASET = """
+import sys
+import torch
+from torch.utils.data import Dataset
+from denoise_ae import Autoencoder, GaussianNoise, Run, fit, mnist_tensors
+
+class Digits(Dataset):
+    "Items that are read one by one, each of which draws random numbers of its own."
+    images = mnist_tensors('train')[0][:961]
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return self.images[index] + 0 * torch.rand(1), index
+
+torch.manual_seed(0)
+fit(Autoencoder(), Digits(), GaussianNoise(), valid=mnist_tensors('valid')[0][:961], epochs=3, batch_size=64, lr=5e-3, device='cpu', progress=False,
+    run=Run(sys.argv[1], resume=True, every=float(sys.argv[2])))
+"""
+
+
+def test_a_data_set_of_items_by_two(by_one, tmp_path):
+    "The same curve as by one from a tensor; and stopped and taken up again the same weights as undisturbed, bit for bit."
+    (tmp_path / 'train.py').write_text(DATASET)
+    finished(*BY_TWO, 'train.py', 'whole', '10', cwd=tmp_path)
+    by_two = pd.read_csv(tmp_path / 'whole' / 'history.csv')
+    for column in ('train_loss', 'valid_loss', 'valid_psnr'):
+        assert (by_two[column] / by_one[column] - 1).abs().max() < 1e-5
+    going = start(*BY_TWO, 'train.py', 'run', '0', cwd=tmp_path)
+    while going.poll() is None and steps(tmp_path / 'run') < 20:
+        time.sleep(.01)
+    going.send_signal(signal.SIGTERM)
+    output, errors = going.communicate(timeout=60)
+    assert going.returncode != 0 and 20 <= steps(tmp_path / 'run') < 48 and 'Everything is kept in run: go on with resume=True' in errors
+    finished(*BY_TWO, 'train.py', 'run', '10', cwd=tmp_path)
+    for name in ('last', 'best'):
+        assert (tmp_path / 'run' / name / 'model.safetensors').read_bytes() == (tmp_path / 'whole' / name / 'model.safetensors').read_bytes()
+
+
+# --- which device
+
+DEVICES = """
+import os
+import torch
+gpus = rank = 0
+os.environ |= {'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': '1', 'OMP_NUM_THREADS': '1'}
+backends = []
+torch.cuda.is_available = torch.accelerator.is_available = lambda: gpus > 0
+torch.cuda.device_count, torch.cuda.set_device = (lambda: gpus), (lambda device: None)
+torch.distributed.is_initialized = lambda: bool(backends)
+torch.distributed.init_process_group = lambda backend=None, **more: backends.append(backend)
+torch.distributed.get_world_size, torch.distributed.get_rank, torch.distributed.destroy_process_group = (lambda *a: 2), (lambda *a: rank), (lambda *a: None)
+from accelerate.state import AcceleratorState
+from denoise_ae.processes import team_for
+for asked, gpus, rank in ((None, 2, 0), (None, 2, 1), ('cuda', 2, 1), (None, 0, 1), ('cpu', 2, 1)):
+    os.environ |= {'RANK': str(rank), 'LOCAL_RANK': str(rank)}
+    backends.clear()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    team = team_for(asked, torch.device('cpu'))
+    print(asked, gpus, rank, str(team.device).removeprefix('cpu:0') or 'cpu', 'nccl' if 'nccl' in backends[0] else backends[0], team.rank, team.processes)
+"""
+
+
+def test_the_device_that_each_process_takes():
+    "With no GPU at hand: what PyTorch says of GPUs is replaced, and accelerate chooses by it. By default each process takes a GPU, if there are any."
+    run = subprocess.run([sys.executable, '-c', DEVICES], capture_output=True, text=True)
+    assert run.stdout.splitlines() == ['None 2 0 cuda:0 nccl 0 2', 'None 2 1 cuda:1 nccl 1 2', 'cuda 2 1 cuda:1 nccl 1 2', 'None 0 1 cpu gloo 1 2',
+                                       'cpu 2 1 cpu gloo 1 2'], (run.stdout, run.stderr[-2000:])
+
+
 def test_a_single_process_pays_nothing_for_it():
     code = 'import sys, torch\nfrom denoise_ae import *\nfit(Autoencoder(), torch.rand(20, 784), epochs=1, progress=False)\nprint("accelerate" in sys.modules)'
     run = run_python(code)
     assert run.stdout == 'False\n', run.stderr
     missing = run_python('import sys, os; sys.modules["accelerate"] = None; os.environ["WORLD_SIZE"] = "2"\n' + code)
-    assert missing.stderr.strip().endswith("a training by several processes needs the package accelerate: pip install 'denoise_ae[distributed]'")
+    assert missing.stderr.strip().endswith('this needs the package accelerate: pip install "accelerate>=1.2"')

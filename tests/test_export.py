@@ -16,7 +16,9 @@ from huggingface_hub import ModelCard
 from safetensors.torch import save_file
 from torch import nn
 
-from denoise_ae import (Autoencoder, ConvAutoencoder, GaussianNoise, MLPDenoiser, UNet, denoise, evaluate, export_onnx, load_onnx)
+from denoise_ae import (Autoencoder, ConvAutoencoder, GaussianNoise, MaskingNoise, MLPDenoiser, PoissonNoise, UNet, denoise, denoise_picture, evaluate,
+                        export_onnx, load_onnx)
+from denoise_ae.hub import facts_of
 
 os.environ['ORT_DISABLE_TELEMETRY'] = '1'
 import onnxruntime  # noqa: E402
@@ -25,7 +27,17 @@ NETWORKS = [Autoencoder, MLPDenoiser, ConvAutoencoder, UNet]
 SMALL = [Autoencoder(latent_dim=3), MLPDenoiser(hidden=(8,)), ConvAutoencoder(latent_channels=2), UNet(widths=(4, 8), blocks=(1, 1), residual=True)]
 
 
-def facts_of(path):
+def small_unet(channels=1, widths=(4, 8), seed=0, **options):
+    "With weights in all of its layers, which at the start are 0 in some of them."
+    torch.manual_seed(seed)
+    model = UNet(widths=widths, blocks=(1,) * len(widths), channels=channels, **options)
+    for block in (*model.down, *model.up):
+        torch.nn.init.normal_(block[0].second.weight, std=.1)
+    torch.nn.init.normal_(model.last.weight, std=.1)
+    return model
+
+
+def written_in(path):
     return {prop.key: prop.value for prop in onnx.load(path).metadata_props}
 
 
@@ -42,17 +54,78 @@ def test_onnxruntime_gives_the_pictures_of_pytorch(Network, tmp_path, valid):
         assert output.shape == (batch, 1, 28, 28)
         assert (torch.from_numpy(output) - expected[:batch]).abs().max() <= 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ['network.onnx']
+    if Network in (ConvAutoencoder, UNet):  # the same file takes pictures of other sizes
+        denoiser, generator = load_onnx(path), torch.Generator().manual_seed(0)
+        for size in ((28, 28), (40, 64), (31, 45), (1, 1), (2, 90), (57, 3)):
+            picture = torch.rand(2, 1, *size, generator=generator)
+            assert (denoiser(picture) - denoise(model, picture)).abs().max() <= 1e-5, size
+            assert denoiser(picture[0]).shape == (1, *size)
+        photo = torch.rand(3, 61, 83, generator=generator)
+        assert (denoise_picture(denoiser, photo, progress=False) - denoise_picture(model, photo, progress=False)).abs().max() <= 1e-5
+        sizes = [dim.dim_param or dim.dim_value for dim in onnx.load(path).graph.input[0].type.tensor_type.shape.dim]
+        assert sizes == ['batch', 1, '4*rows', '4*columns'] == [dim.dim_param or dim.dim_value for dim in onnx.load(path).graph.output[0].type.tensor_type.shape.dim]
+    else:
+        with pytest.raises(ValueError, match='28 by 28 pixels, not of the shape'):
+            load_onnx(path)(torch.rand(1, 1, 28, 32))
+
+
+@pytest.mark.parametrize('model', [small_unet(3, (4, 8, 8), residual=True), small_unet(1, (4,)), small_unet(2, (2, 2, 2, 2, 2, 2), bias=False),
+                                   ConvAutoencoder(latent_channels=2, channels=3)], ids=['colour', 'one size', 'six sizes', 'convolutional'])
+def test_other_channels_and_depths_in_any_size(model, tmp_path):
+    assert export_onnx(model, tmp_path / 'x.onnx') <= 1e-5
+    denoiser, generator = load_onnx(tmp_path / 'x.onnx'), torch.Generator().manual_seed(0)
+    assert (denoiser.channels, denoiser.multiple, denoiser.reach, denoiser.image_size) == (model.channels, model.multiple, model.reach, None)
+    for size in ((28, 28), (40, 64), (31, 45), (1, 1), (5, 100)):
+        picture = torch.rand(3, model.channels, *size, generator=generator)
+        expected = denoise(model, picture)
+        assert (denoiser(picture) - expected).abs().max() <= 1e-5 * expected.abs().max().clamp(min=1), size
+        assert not torch.equal(expected, picture)
+    whole = denoise_picture(denoiser, picture[0], progress=False)
+    assert torch.equal(whole, denoiser(picture[0])), 'all its channels at once'
+    with pytest.raises(ValueError, match=f'takes images of {model.channels} channels'):
+        denoiser(torch.rand(1, model.channels + 1, 28, 28))
+    if model.channels > 1:
+        with pytest.raises(ValueError, match=f'takes pictures of {model.channels} channels, and this one has 1'):
+            denoise_picture(denoiser, torch.rand(1, 28, 28), progress=False)
+
+
+def test_a_picture_in_tiles_through_an_onnx_file(tmp_path):
+    "Of a network that takes one size; and, if you want it so, of one that takes any."
+    for model, size in ((SMALL[0], None), (SMALL[3], 32)):
+        export_onnx(model, tmp_path / f'{size}.onnx')
+        picture, denoiser = torch.rand(1, 75, 90, generator=torch.Generator().manual_seed(0)), load_onnx(tmp_path / f'{size}.onnx')
+        for overlap in (None, 0, 14):
+            given = {'size': size, 'overlap': overlap, 'progress': False}
+            assert (denoise_picture(denoiser, picture, **given) - denoise_picture(model, picture, **given)).abs().max() <= 1e-5
+
+
+def test_a_picture_too_large_to_go_through_at_once(tmp_path, monkeypatch):
+    "It is cut up with margins as wide as the network sees, of which the file tells."
+    model = small_unet(widths=(4, 8, 8))
+    export_onnx(model, tmp_path / 'x.onnx')
+    picture, denoiser = torch.rand(1, 1100, 130), load_onnx(tmp_path / 'x.onnx')
+    whole = denoise(model, picture[None])[0]
+    monkeypatch.setattr('denoise_ae.pictures.LARGEST', 100_000)
+    for each in (model, denoiser):
+        assert (denoise_picture(each, picture, progress=False) - whole).abs().max() <= 1e-5
 
 
 @pytest.mark.parametrize('model', SMALL, ids=lambda model: type(model).__name__)
-@pytest.mark.parametrize('std, written', [(None, 'unknown'), (.1, '[0.1, 0.1]'), ((.05, 1), '[0.05, 1.0]'), (0, '[0.0, 0.0]')])
-def test_the_facts_in_the_file(model, std, written, tmp_path):
-    export_onnx(model, tmp_path / 'x.onnx', std=std, licence='MIT')
-    facts = facts_of(tmp_path / 'x.onnx')
-    assert facts['trained_std'] == written and facts['class'] == type(model).__name__ and facts['licence'] == 'MIT'
+def test_the_facts_in_the_file(model, tmp_path):
+    for noise in (None, GaussianNoise(), GaussianNoise(std=(.05, 1), clip=True), PoissonNoise(peak=30.), MaskingNoise(.3)):
+        model.trained_on = noise and facts_of(noise)
+        if noise in (None, 'first') or model is SMALL[0]:  # one network tells all noises
+            export_onnx(model, tmp_path / 'x.onnx', license='MIT', overwrite=True)
+            facts = written_in(tmp_path / 'x.onnx')
+            assert json.loads(facts['trained_on']) == model.trained_on
+    model.trained_on = None
+    assert facts['class'] == type(model).__name__ and facts['license'] == 'MIT'
     assert json.loads(facts['data_range']) == [0, 1] and facts['library'] == 'denoise_ae' and facts['library_version']
+    fixed = model in SMALL[:2]
+    assert json.loads(facts['image_size']) == ([28, 28] if fixed else None) and json.loads(facts['channels']) == 1
     again = type(model)(**json.loads(facts['config']))
     assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
+    assert (json.loads(facts['multiple']), json.loads(facts['reach'])) == (again.multiple, again.reach)
     assert onnx.load(tmp_path / 'x.onnx').opset_import[0].version == 18
 
 
@@ -74,7 +147,7 @@ def test_the_model_is_as_it_was(tmp_path):
     assert torch.equal(numbers, torch.get_rng_state())
     export_onnx(model.half(), tmp_path / 'half.onnx')
     assert next(model.parameters()).dtype == torch.float16
-    assert load_onnx(tmp_path / 'half.onnx')(torch.rand(2, 784)).dtype == torch.float32
+    assert load_onnx(tmp_path / 'half.onnx')(torch.rand(2, 1, 28, 28)).dtype == torch.float32
 
 
 def test_a_file_that_is_there_is_kept(tmp_path):
@@ -84,7 +157,7 @@ def test_a_file_that_is_there_is_kept(tmp_path):
         export_onnx(SMALL[0], path)
     assert path.read_text() == 'my thesis'
     export_onnx(SMALL[0], path, overwrite=True)
-    assert facts_of(path)['class'] == 'Autoencoder' and len(list(tmp_path.iterdir())) == 1
+    assert written_in(path)['class'] == 'Autoencoder' and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize('error', [OSError(28, 'No space left on device'), KeyboardInterrupt()])
@@ -119,13 +192,14 @@ def test_what_is_no_network_of_the_library(model, tmp_path):
         export_onnx(model, tmp_path / 'x.onnx')
 
 
-@pytest.mark.parametrize('std', ['0.1', -1, float('nan'), (.5, .1), (1, 2, 3), [None, 1]])
-def test_noise_that_is_none(std, tmp_path):
-    with pytest.raises((TypeError, ValueError), match='std must be'):
-        export_onnx(SMALL[0], tmp_path / 'x.onnx', std=std)
-    with pytest.raises((TypeError, ValueError), match='std must be'):
-        SMALL[0].generate_model_card(std=std)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize('words', [{'std': .1}, {'licence': 'MIT'}])
+def test_what_is_no_longer_asked_is_refused_and_not_left_out(words, tmp_path):
+    "What it was trained on the network knows itself."
+    with pytest.raises(TypeError, match=next(iter(words))):
+        export_onnx(SMALL[0], tmp_path / 'x.onnx', **words)
+    with pytest.raises(TypeError, match=next(iter(words))):
+        SMALL[0].save_pretrained(tmp_path / 'folder', model_card_kwargs=words)
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
 
 
 def test_places_that_are_none(tmp_path):
@@ -153,7 +227,8 @@ def test_onnx_is_imported_only_when_used():
 @pytest.mark.parametrize('package', ['onnx', 'onnxscript', 'onnxruntime'])
 def test_a_missing_package_is_named_with_the_way_to_get_it(package, tmp_path):
     run = run_python(f'import sys; sys.modules[{package!r}] = None\nfrom denoise_ae import Autoencoder, export_onnx\nexport_onnx(Autoencoder(), "x.onnx")', cwd=tmp_path)
-    assert run.stderr.strip().splitlines()[-1] == f"ImportError: this needs the package {package}: pip install 'denoise_ae[onnx]'"
+    said = run.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(f'ImportError: this needs the package {package}: pip install "onnx>=[^"]+" "onnxscript>=[^"]+" "onnxruntime>=[^"]+"', said), run.stderr[-500:]
     assert not list(tmp_path.iterdir())
 
 
@@ -165,7 +240,7 @@ def test_silent_and_without_a_trace_in_the_home_folder(tmp_path):
 from denoise_ae import UNet, export_onnx, load_onnx
 import torch
 export_onnx(UNet(), "x.onnx")
-load_onnx("x.onnx")(torch.rand(3, 784))'''
+load_onnx("x.onnx")(torch.rand(3, 1, 28, 28))'''
     run = subprocess.run([sys.executable, '-W', 'default', '-c', code], cwd=tmp_path, capture_output=True, text=True,
                          env=env | {'HOME': str(home), 'XDG_CACHE_HOME': str(home), 'MPLCONFIGDIR': str(tmp_path / 'mpl')})
     assert (run.returncode, run.stdout, run.stderr) == (0, '', '')
@@ -175,19 +250,22 @@ load_onnx("x.onnx")(torch.rand(3, 784))'''
 # --- reading it
 
 def test_an_onnx_denoiser_takes_what_the_network_takes(tmp_path):
-    model = SMALL[2]
-    export_onnx(model, tmp_path / 'x.onnx')
-    denoiser = load_onnx(str(tmp_path / 'x.onnx'))
-    for shape in ((784,), (28, 28), (1, 28, 28), (2, 784), (3, 1, 28, 28), (0, 1, 28, 28)):
-        x = torch.rand(shape)
-        assert denoiser(x).shape == shape and torch.allclose(denoiser(x), model(x), atol=1e-5)
-    assert len(evaluate({'onnx': denoiser}, torch.rand(5, 1, 28, 28), (.1,), progress=False)) == 1
-    with pytest.raises(ValueError, match='28 by 28'):
-        denoiser(torch.rand(2, 100))
-    with pytest.raises(TypeError, match='float32'):
-        denoiser(torch.rand(2, 784, dtype=torch.float64))
-    with pytest.raises(TypeError, match='floating-point'):
-        denoiser(torch.zeros(2, 784, dtype=torch.uint8))
+    for model in (SMALL[0], SMALL[2]):
+        export_onnx(model, tmp_path / 'x.onnx', overwrite=True)
+        denoiser = load_onnx(str(tmp_path / 'x.onnx'))
+        for shape in ((1, 28, 28), (3, 1, 28, 28), (0, 1, 28, 28)):
+            x = torch.rand(shape)
+            assert denoiser(x).shape == shape and torch.allclose(denoiser(x), model(x), atol=1e-5)
+        assert len(evaluate({'onnx': denoiser}, torch.rand(5, 1, 28, 28), (.1,), progress=False)) == 1
+        x = torch.rand(2, 28, 1, 28).transpose(1, 2).requires_grad_()  # in another order in memory
+        assert torch.allclose(denoiser(x), model(x), atol=1e-5) and not denoiser(x).requires_grad
+        for shape in ((2, 100), (784,), (2, 784), (2, 28, 28), (1, 0, 28)):
+            with pytest.raises(ValueError, match=r'takes images of 1 channels, \(N, 1, H, W\) or one of them; these have the shape'):
+                denoiser(torch.rand(shape))
+        with pytest.raises(TypeError, match='float32'):
+            denoiser(torch.rand(2, 1, 28, 28, dtype=torch.float64))
+        with pytest.raises(TypeError, match='floating-point'):
+            denoiser(torch.zeros(2, 1, 28, 28, dtype=torch.uint8))
 
 
 def other_model():
@@ -197,7 +275,20 @@ def other_model():
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid('', 18)], ir_version=10).SerializeToString()
 
 
-@pytest.mark.parametrize('content', [b'', b'hello', bytes(1000), other_model(), other_model()[:-20]], ids=['empty', 'text', 'zeros', 'another', 'cut'])
+def with_facts(**changes):
+    "A model of another kind with facts as ours have them, and with some of them changed."
+    model = onnx.load_from_string(other_model())
+    facts = {'image_size': 'null', 'channels': '1', 'multiple': '4', 'reach': 'null'} | changes
+    onnx.helper.set_model_props(model, facts)
+    return model.SerializeToString()
+
+
+FILES = {'empty': b'', 'text': b'hello', 'zeros': bytes(1000), 'another': other_model(), 'cut': other_model()[:-20], 'with facts': with_facts(),
+         'words for a size': with_facts(image_size='"large"'), 'no JSON': with_facts(channels='{'), 'many channels': with_facts(channels='100000000000000'),
+         'a negative multiple': with_facts(multiple='-4')}
+
+
+@pytest.mark.parametrize('content', FILES.values(), ids=FILES)
 def test_files_that_are_no_denoiser(content, tmp_path):
     (tmp_path / 'x.onnx').write_bytes(content)
     with pytest.raises(ValueError, match=r"x\.onnx' is not a file that export_onnx wrote") as caught:
@@ -213,12 +304,14 @@ def test_a_file_that_is_not_there(tmp_path):
 # --- model cards
 
 @pytest.mark.parametrize('model', SMALL, ids=lambda model: type(model).__name__)
-def test_the_card_says_what_the_model_is_and_its_code_runs(model, tmp_path):
-    model.save_pretrained(tmp_path, model_card_kwargs={'std': (.05, 1), 'licence': 'mit', 'note': 'Made {for} a test.'})
+def test_the_card_says_what_the_model_is_and_its_code_runs(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(model, 'trained_on', facts_of(GaussianNoise(std=(.05, 1.))))
+    model.save_pretrained(tmp_path, model_card_kwargs={'license': 'mit', 'note': 'Made {for} a test.'})
     card = ModelCard.load(tmp_path / 'README.md')
     assert card.data.library_name == 'denoise_ae' and card.data.license == 'mit' and 'denoising' in card.data.tags
     parameters = sum(p.numel() for p in model.parameters())
-    for fact in (f'# {type(model).__name__}', f'{parameters:,}, as float32', 'standard deviation 0.05 to 1', json.dumps(model._hub_mixin_config), 'Made {for} a test.'):
+    for fact in (f'# {type(model).__name__}', f'{parameters:,}, as float32', '| trained on | GaussianNoise, mean 0, std 0.05 to 1, not clipped |', json.dumps(model._hub_mixin_config), 'Made {for} a test.',
+                 '(N, 1, 28, 28)' if model.image_size else '(N, 1, H, W)'):
         assert fact in card.text, fact
     code = re.search(r'```python\n(.*?)```', card.text, re.S)[1]
     run = run_python(code + '\nprint(tuple(denoised.shape))', cwd=tmp_path)
@@ -226,8 +319,20 @@ def test_the_card_says_what_the_model_is_and_its_code_runs(model, tmp_path):
 
 
 def test_a_card_of_unknown_noise():
-    assert '| trained on | unknown |' in str(SMALL[0].generate_model_card())
-    assert 'standard deviation 0.1 |' in str(SMALL[0].generate_model_card(std=.1))
+    assert '| trained on | unknown |' in str(Autoencoder().generate_model_card())
+    model = Autoencoder()
+    for noise, words in ((GaussianNoise(), 'GaussianNoise, mean 0, std 0.1, not clipped'), (GaussianNoise(clip=True), 'GaussianNoise, mean 0, std 0.1, clipped'),
+                         (PoissonNoise(30.), 'PoissonNoise, peak 30, not clipped'), (MaskingNoise(.3), 'MaskingNoise, p 0.3')):
+        model.trained_on = facts_of(noise)
+        assert f'| trained on | {words} |' in str(model.generate_model_card())
+
+
+def test_the_card_of_a_network_for_colours_runs(tmp_path):
+    small_unet(3).save_pretrained(tmp_path)
+    card = (tmp_path / 'README.md').read_text(encoding='utf-8')
+    assert '`(N, 3, H, W)`' in card
+    run = run_python(re.search(r'```python\n(.*?)```', card, re.S)[1] + '\nprint(tuple(denoised.shape))', cwd=tmp_path)
+    assert run.stdout.strip() == '(1, 3, 28, 28)', run.stderr
 
 
 def test_a_class_of_your_own_is_imported_from_its_module(tmp_path):
@@ -240,14 +345,46 @@ def test_an_edited_card_is_kept(tmp_path):
     (tmp_path / 'README.md').write_text('my own words')
     SMALL[0].save_pretrained(tmp_path)
     assert (tmp_path / 'README.md').read_text() == 'my own words'
+    assert {path.name for path in tmp_path.iterdir()} == {'README.md', 'config.json', 'model.safetensors'}
+
+
+def test_a_full_disk_while_a_model_is_saved_leaves_the_one_before(tmp_path):
+    Autoencoder(latent_dim=3).save_pretrained(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    run = run_python('import resource; from denoise_ae import Autoencoder\n'
+                     'resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n'
+                     'Autoencoder(latent_dim=3).save_pretrained(".")', cwd=tmp_path)
+    assert run.returncode == 1 and {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+class Smaller(UNet):
+    "A network of one's own, made from one of the library's."
+    def __init__(self, **options):
+        super().__init__((4, 8), (1, 1), **options)
+
+
+def test_a_class_of_ones_own_comes_back(tmp_path):
+    from denoise_ae import load_model
+    model = Smaller(channels=3)
+    model.trained_on = facts_of(MaskingNoise(.3))
+    model.save_pretrained(tmp_path)
+    for load in (Smaller.from_pretrained, load_model):
+        again = load(tmp_path)
+        assert type(again) is Smaller and again.channels == 3 and again.trained_on == {'noise': 'MaskingNoise', 'p': .3}
+        assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters()))
+    with pytest.raises(ValueError, match='holds a network of the class Smaller, not UNet: load_model'):
+        UNet.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize('Network', NETWORKS)
 def test_the_packaged_cards_say_what_the_table_says(Network):
-    from weights import FOLDER, card
+    from weights import FOLDER, note, packaged
+
+    from denoise_ae import NETWORKS as NAMES
     name = Network.__name__.lower()
+    model = packaged(next(short for short, kind in NAMES.items() if kind is Network))
     written = (FOLDER / name / 'README.md').read_bytes().decode()
-    assert written == str(card(name)), 'run python tools/weights.py --cards'
+    assert written == str(model.generate_model_card(note=note(model))), 'run python tools/weights.py --cards'
     stored = {part['dtype'] for key, part in header_of((FOLDER / name / 'model.safetensors').read_bytes()).items() if key != '__metadata__'}
     assert f'as float{stored.pop()[1:]} ' in written
 
@@ -264,7 +401,8 @@ def refused(kind, folder, file):
     with pytest.raises(ValueError) as caught:
         kind.from_pretrained(folder)
     message = str(caught.value)
-    assert message.startswith(f'{folder / file} does not fit {kind.__name__}: ') and '\n' not in message and len(message) < 500 + len(str(folder))
+    words = f'{folder / file} does not fit {kind.__name__}: ', f'{folder / file} is no config.json of a model: '
+    assert message.startswith(words) and '\n' not in message and len(message) < 500 + len(str(folder))
     assert time.perf_counter() - start < 10
 
 

@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 from conftest import ROOT, read_notebook, under_permissions
+from release import build
 
 USE = '''
 import sys
@@ -23,9 +24,11 @@ import importlib.util
 for name in ('nbdev', 'fastcore', 'IPython', 'ipywidgets', 'jupyterlab', 'skimage', 'pytest'):
     assert importlib.util.find_spec(name) is None, name + ' came along'
 
-import torch
-from denoise_ae import *
 import denoise_ae
+for name in ('sklearn', 'scipy', 'pandas', 'matplotlib', 'torchvision'):
+    assert name not in sys.modules, name + ' is loaded before it is used'
+from denoise_ae import *
+import torch
 assert 'site-packages' in denoise_ae.__file__, denoise_ae.__file__
 assert denoise_ae.__version__
 try: open(denoise_ae.__file__ + '.new', 'w')
@@ -37,6 +40,13 @@ history = fit(model, images[:2000], GaussianNoise(std=.3), valid=mnist_tensors('
 history.plot().savefig('history.png')
 model.save_pretrained('my-denoiser')
 assert torch.equal(denoise(Autoencoder.from_pretrained('my-denoiser'), images[:5]), denoise(model, images[:5]))
+assert load_model('my-denoiser').trained_on == {'noise': 'GaussianNoise', 'mean': 0., 'std': .3, 'clip': False}
+assert {name: type(load_model(name)) for name in NETWORKS} == NETWORKS
+assert denoise(UNet.from_pretrained(), torch.rand(1, 1, 31, 45)).shape == (1, 1, 31, 45)
+assert evaluate({'filter': tune('median', images[:50], .3)}, images[:20], .3, progress=False)['psnr'][0] > 10
+try: tune('BM3D', images[:5], .3)
+except ImportError as error: assert 'pip install "' in str(error), error
+else: raise AssertionError('BM3D came along')
 shipped = Autoencoder.from_pretrained()
 test, labels = mnist_tensors('test')
 noisy = GaussianNoise(generator=torch.Generator().manual_seed(0))(test)
@@ -54,7 +64,7 @@ def wheel(tmp_path_factory):
     # From a copy, so that what lies about in build/ can't get into the wheel, nor the build into the repository.
     source, out = tmp_path_factory.mktemp('source') / 'repository', tmp_path_factory.mktemp('wheel')
     shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns('.git', 'nbs', 'tests', '.venv*', '_build', '_docs', '_proc', 'build', 'dist', '*.egg-info', '__pycache__'))
-    subprocess.run([sys.executable, '-m', 'build', '--wheel', '--no-isolation', '--outdir', out, source], check=True, capture_output=True)
+    build(source, out)
     return next(out.glob('*.whl'))
 
 
@@ -66,6 +76,8 @@ def test_what_is_in_the_wheel(wheel):
         assert {f'denoise_ae/weights/{network}/{file}' for file in ('model.safetensors', 'config.json', 'README.md')} <= set(names)
     assert {'denoise_ae/results/sigma.csv', 'denoise_ae/results/specialists.csv'} <= set(names)
     assert 'denoise-ae = denoise_ae.cli:main' in zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('entry_points.txt'))).decode()
+    assert {'denoise_ae/__init__.pyi', 'denoise_ae/py.typed', 'denoise_ae/mnist/SHA256SUMS'} <= set(names)
+    assert {f'denoise_ae/{path.name}' for path in (ROOT / 'denoise_ae').glob('*.py')} <= set(names)
     assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
     assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
     assert 'NOTICE' in ' '.join(names) and 'LICENSE' in ' '.join(names), 'MNIST is not ours: its licence travels with it'
@@ -84,7 +96,7 @@ def run_the_program(program, folder, env):
         return done.stdout
 
     began = time.perf_counter()
-    assert 'UNet, dB' in call('demo') and (folder / 'denoise-ae-demo.png').exists()
+    assert 'unet, dB' in call('demo') and (folder / 'denoise-ae-demo.png').exists()
     assert time.perf_counter() - began < 30  # 10 s on a machine that does nothing else
     call('train', '--epochs', '1', '--limit', '2000', '--out', 'first')
     line = ('train', '--epochs', '9', '--limit', '2000', '--checkpoint-every', '0', '--out', 'second')

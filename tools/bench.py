@@ -399,15 +399,15 @@ def inference(args):
     "Images per second of each denoiser, 1,000 at a time; of the slow ones, 100."
     import torch
     from tqdm.auto import tqdm
-    from denoise_ae import Autoencoder, ConvAutoencoder, GaussianNoise, MLPDenoiser, UNet, denoise, mnist_tensors
-    from denoise_ae.evaluation import CLASSICAL
+    from denoise_ae import CLASSICAL, NETWORKS, GaussianNoise, denoise, load_model, mnist_tensors
     noisy = GaussianNoise(std=.3, generator=torch.Generator().manual_seed(0))(mnist_tensors('test')[0][:1000])
     functions, parameters, timers, failed = {}, {}, {}, {}
-    for model in (kind.from_pretrained().to(args.device) for kind in (Autoencoder, MLPDenoiser, ConvAutoencoder, UNet)):
+    for model in (load_model(name).to(args.device) for name in NETWORKS):
         name = type(model).__name__
         functions[name], parameters[name] = (lambda x, model=model: denoise(model, x)), sum(p.numel() for p in model.parameters())
     for name, (function, settings) in CLASSICAL.items():
-        functions[name] = lambda x, function=function, setting=settings[len(settings) // 2]: function(x, setting)
+        middle = settings[len(settings) // 2]
+        functions[name] = lambda x, function=function, setting=middle: function(x, setting)
     for name, function in tqdm(functions.items(), desc='first calls', unit='denoiser'):
         try:
             function(noisy[:100])  # the first call prepares things
@@ -427,17 +427,10 @@ def inference(args):
 def quality(args):
     "PSNR on the validation digits after so many seconds of training, at σ = 0.1."
     import torch
-    from torch import nn
-    from denoise_ae import Autoencoder, GaussianNoise, UNet, denoise, fit, mnist_tensors, psnr, psnr_loss
+    from denoise_ae import RECIPES, Autoencoder, GaussianNoise, UNet, denoise, fit, mnist_tensors, psnr
 
-    class Clipped(nn.Module):
-        "What the network makes of it, clipped to [0, 1] where it is measured."
-        def __init__(self, network):
-            super().__init__()
-            self.network = network
-
-        def forward(self, x):
-            return self.network(x) if self.training else self.network(x).clamp(0, 1)
+    def clipped_psnr(output, clean):
+        return psnr(output.clamp(0, 1), clean)
 
     images, valid, noise = mnist_tensors('train')[0][:args.images], mnist_tensors('valid')[0], GaussianNoise(std=.1)
     noisy = GaussianNoise(std=.1, generator=torch.Generator().manual_seed(0))(valid)
@@ -449,10 +442,10 @@ def quality(args):
         start = time.perf_counter()
         epoch()
         total += time.perf_counter() - start
-        results['two DataLoaders, batch 64'].append((total, psnr(denoise(model, noisy), valid).mean().item()))
-    for name, model, options in (('fit', Autoencoder(), {}), ('U-Net', UNet(), {'loss': psnr_loss, **UNet.recipe, 'epochs': 3})):
+        results['two DataLoaders, batch 64'].append((total, clipped_psnr(denoise(model, noisy), valid).mean().item()))
+    for name, model, options in (('fit', Autoencoder(), {}), ('U-Net', UNet(), RECIPES[UNet] | {'epochs': 3})):
         print(name, flush=True)
-        history = fit(Clipped(model), images, noise, valid=valid, device=args.device, **options)
+        history = fit(model, images, valid=valid, metrics={'psnr': clipped_psnr}, device=args.device, **options | {'noise': noise})
         results[name] = [(sum(history.seconds[:n]), decibels) for n, decibels in enumerate(history.valid_psnr, 1)]
     return [{'contender': name, 'epoch': number, 'seconds': seconds, 'psnr': decibels}
             for name, values in results.items() for number, (seconds, decibels) in enumerate(values, 1)], {}

@@ -26,7 +26,7 @@ def readme():
     text, resources = exporter.from_notebook_node(notebook, {'output_files_dir': 'README_files', 'unique_key': 'README'})
     alts = iter([cell.metadata['alt'] for cell in notebook.cells if cell.cell_type == 'code' and cell.metadata['alt']])
     text = re.sub(r'!\[png\]', lambda match: f'![{next(alts)}]', text)
-    text = re.sub(r'\]\((\w+\.ipynb)\)', r'](nbs/\1)', text)
+    text = re.sub(r'\]\(([\w/]+\.ipynb(#[\w-]+)?)\)', r'](nbs/\1)', text)
     text = text.replace('](commands.qmd)', '](https://denoise-ae.github.io/denoise_ae/commands.html)')
     text = re.sub(r'[ \t]+$', '', text, flags=re.M).strip() + '\n'
     return {'README.md': text.encode(), **resources['outputs']}

@@ -1,6 +1,4 @@
-"""Build the site from notebooks with saved outputs, without Quarto: python tools/site_builder.py [--stage] [--out FOLDER] [NOTEBOOKS]
-
-With --stage, only prepare nbs/ for `nbdev-docs`, which renders the same pages with Quarto."""
+"""Build the site from the notebooks with their saved outputs: python tools/site_builder.py [--out FOLDER] [NOTEBOOKS]"""
 import argparse
 import html
 import re
@@ -16,6 +14,7 @@ from smalldocs.api import Settings, build as build_api
 from smalldocs.config import load
 from smalldocs.site import Site
 
+from course import notebooks_in, read, source
 from denoise_ae.cli import help_texts
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,24 +22,29 @@ if not hasattr(typing, 'TypeVarTuple'):  # all that smalldocs misses in Python 3
     typing.TypeVarTuple = typing_extensions.TypeVarTuple
 
 
-def stage(notebooks):
-    "Put beside the notebooks what the pages need: the one _quarto.yml, the styles, the tables to download, the help of the commands, and the API reference."
-    shutil.copy(ROOT / '_quarto.yml', notebooks)
-    shutil.copytree(ROOT / 'denoise_ae' / 'results', notebooks / 'results', dirs_exist_ok=True)
-    if notebooks != ROOT / 'nbs':
-        shutil.copy(ROOT / 'nbs' / 'styles.css', notebooks)
-    pages = '\n\n'.join(f'## denoise-ae {name} {{#{name or "program"}}}\n\n```text\n{text}\n```' for name, text in help_texts().items())
-    (notebooks / 'commands.qmd').write_text('---\ntitle: "Commands"\ndescription: "What denoise-ae says when it is asked for help."\n---\n\n'
-                                            f'Explained and tried out in the lesson [15_cli](15_cli.ipynb).\n\n{pages}\n', encoding='utf-8')
-    source = f'{get_config().git_url}/blob/{get_config().branch}'
+def origins(folder):
+    "For each module the path and the title of the notebook it is exported from."
+    for path in notebooks_in(folder):
+        cells = [source(cell) for cell in read(path)['cells']]
+        if module := re.search(r'^#\| default_exp (\w+)', '\n'.join(cells), re.M):
+            yield module[1], (path.relative_to(folder).as_posix(), cells[0].splitlines()[0].removeprefix('# '))
 
-    def link(docs):
-        lesson = next(notebooks.glob(f'*_{docs[1]}.ipynb')).name
-        return f'Explained and tried out in the lesson [{lesson[:-6]}](../{lesson}).'
 
-    for page in build_api(Settings(site=notebooks, packages=['denoise_ae'], out='api', root=ROOT, source=source)):
-        # nbdev ends the text of each module with its lesson's address on the web; a page in a folder needs the one beside it.
-        page.write_text(re.sub(r'^Docs: .*/(\w+)\.html\.md$', link, page.read_text(encoding='utf-8'), flags=re.M), encoding='utf-8')
+def add_what_is_made(folder, notebooks):
+    "Put beside the notebooks what else the site is made of: settings, styles, tables to download, the help of the commands, the API reference."
+    shutil.copy(ROOT / '_quarto.yml', folder)
+    shutil.copy(ROOT / 'nbs' / 'styles.css', folder)
+    shutil.copytree(ROOT / 'denoise_ae' / 'results', folder / 'results')
+    found = dict(origins(notebooks))
+    helps = '\n\n'.join(f'## denoise-ae {name} {{#{name or "program"}}}\n\n```text\n{text}\n```' for name, text in help_texts().items())
+    (folder / 'commands.qmd').write_text('---\ntitle: "Commands"\ndescription: "What denoise-ae says when it is asked for help."\n---\n\n'
+                                         f'Explained and tried out in the lesson [{found["cli"][1]}]({found["cli"][0]}).\n\n{helps}\n', encoding='utf-8')
+    code = f'{get_config().git_url}/blob/{get_config().branch}'
+    for page in build_api(Settings(site=folder, packages=['denoise_ae'], out='api', root=ROOT, source=code)):
+        if origin := found.get(page.stem):
+            place = 'the room' if origin[0].startswith('inside/') else 'the lesson'
+            head, body = page.read_text(encoding='utf-8').split('\n---\n', 1)
+            page.write_text(f'{head}\n---\n\nExplained and tried out in {place} [{origin[1]}](../{origin[0]}).\n{body}', encoding='utf-8')
 
 
 def typeset(page):
@@ -71,17 +75,13 @@ def use_fonts_of_the_system(out):
 def build(notebooks=ROOT / 'nbs', out=ROOT / '_docs'):
     "Build the site in the folder `out` and return its first page. Stops with a list of what is broken."
     notebooks = Path(notebooks).resolve()
-    stage(notebooks)
     shutil.rmtree(ROOT / '_proc', ignore_errors=True)
-    staged = Path(proc_nbs(notebooks, n_workers=0, force=True))
-    for extra in ('_symbols.json', 'styles.css'):
-        shutil.copy(notebooks / extra, staged)
-    shutil.copytree(notebooks / 'results', staged / 'results', dirs_exist_ok=True)
-    site = Site(load(staged), quiet=True)
+    folder = Path(proc_nbs(notebooks, n_workers=0, force=True))
+    add_what_is_made(folder, notebooks)
+    site = Site(load(folder), quiet=True)
     site.out = Path(out).resolve()
     site.build()
-    warnings = [w for w in site.warnings if not re.search('html-math-method|output-file', w)]  # these two are for Quarto
-    if warnings:
+    if warnings := [each for each in site.warnings if 'output-file' not in each]:  # nbdev names that, and smalldocs has no use for it
         raise SystemExit('the site has faults:\n' + '\n'.join(warnings))
     search_from_a_folder(site.out)
     use_fonts_of_the_system(site.out)
@@ -97,6 +97,5 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('notebooks', nargs='?', type=Path, default=ROOT / 'nbs', help='their folder')
     parser.add_argument('--out', type=Path, default=ROOT / '_docs', help='the folder of the site')
-    parser.add_argument('--stage', action='store_true', help='only prepare the folder for nbdev-docs')
     args = parser.parse_args()
-    print(stage(args.notebooks) if args.stage else build(args.notebooks, args.out))
+    print(build(args.notebooks, args.out))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from denoise_ae import GaussianNoise, UNet, evaluate, fit, mnist_tensors, psnr_loss
+from denoise_ae import RECIPES, GaussianNoise, UNet, evaluate, fit, mnist_tensors
 
 OUT = Path(__file__).resolve().parent.parent / 'denoise_ae' / 'results' / 'specialists.csv'
 SIGMAS = .1, .3, .5
@@ -18,10 +18,10 @@ LARGE = dict(widths=(48, 64, 96), blocks=(2, 2, 3))
 
 
 def train(model, sigma, share, **options):
-    options = UNet.recipe | options
+    options = RECIPES[UNet] | {'noise': GaussianNoise(std=sigma)} | options
     options['epochs'] = max(1, round(share * options['epochs']))
     print(f'σ = {sigma}, {sum(p.numel() for p in model.parameters()):,} parameters, {options["epochs"]} epochs', flush=True)
-    fit(model, mnist_tensors('train')[0], GaussianNoise(std=sigma), valid=mnist_tensors('valid')[0], loss=psnr_loss, **options)
+    fit(model, mnist_tensors('train')[0], valid=mnist_tensors('valid')[0], **options)
 
 
 def specialists(share):

@@ -9,7 +9,7 @@ import pandas as pd
 from torch import nn
 from tqdm.auto import tqdm
 
-from denoise_ae import (CLASSICAL, Autoencoder, ConvAutoencoder, MLPDenoiser, UNet, evaluate, mnist_tensors, pca_denoiser, tune)
+from denoise_ae import CLASSICAL, NETWORKS, evaluate, load_model, mnist_tensors, pca_denoiser, tune
 
 OUT = Path(__file__).resolve().parent.parent / 'denoise_ae' / 'results' / 'sigma.csv'
 
@@ -25,8 +25,8 @@ def competitors():
             yield name, tune(name, valid[:5]), 100
     components = [5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500]
     yield 'PCA', tune(pca_denoiser(mnist_tensors('train')[0]), valid[:1000], settings=components), None
-    for network in (Autoencoder, MLPDenoiser, ConvAutoencoder, UNet):
-        yield network.__name__, network.from_pretrained(), None
+    for name, network in NETWORKS.items():
+        yield network.__name__, load_model(name), None
 
 
 def main():
@@ -37,7 +37,7 @@ def main():
     if not 2 <= args.images <= 10_000:
         parser.error(f'--images must be from 2 to 10000, not {args.images}')
     images, parts = mnist_tensors('test')[0][:args.images], []
-    for name, denoiser, most in tqdm(competitors(), total=len(CLASSICAL) + 6, unit='row', desc='σ-table'):
+    for name, denoiser, most in tqdm(competitors(), total=len(CLASSICAL) + len(NETWORKS) + 2, unit='row', desc='σ-table'):
         part = evaluate({name: denoiser}, images[:most], progress=False)
         part.insert(2, 'images', len(images[:most]))
         settings = [denoiser[sigma].keywords['setting'] for sigma in part['sigma']] if isinstance(denoiser, dict) else ''
