@@ -25,6 +25,7 @@ from denoise_ae import (CLASSICAL, Autoencoder, ConvAutoencoder, GaussianNoise, 
                         SaltAndPepperNoise, UNet, change_latents, compare, denoise, encode, evaluate, explore_latents, explore_noise, explore_walk, fit,
                         gaussian_start, mnist, mnist_tensors, project, psnr, psnr_loss, results, sample, separation, show_denoised, show_images,
                         show_latents, show_projections, show_scores, ssim, train_by_recipe, tune, walk)
+from denoise_ae.recipes import quick_dtype
 
 
 def generator(seed=0):
@@ -969,3 +970,16 @@ def test_nothing_of_the_workshop_is_imported():
     code = 'import denoise_ae, sys; print([m for m in ("nbdev", "fastcore", "IPython", "ipywidgets", "jupyterlab", "pytest") if m in sys.modules])'
     run = run_python(code)
     assert run.stdout.strip() == '[]', run.stdout + run.stderr
+
+
+@pytest.mark.parametrize(('able', 'gpu', 'dtype'), [
+    ({'avx2': True, 'avx512_bf16': False, 'amx_bf16': False}, False, torch.float32), ({'avx512_bf16': True}, False, torch.bfloat16),
+    ({'avx512_bf16': False, 'amx_bf16': True}, False, torch.bfloat16), ({'neon': True, 'bf16': True}, False, torch.bfloat16),
+    ({}, False, torch.float32), ({}, True, torch.bfloat16), (None, False, torch.float32)])
+def test_the_recipes_ask_the_processor_for_bfloat16(monkeypatch, able, gpu, dtype):
+    if able is None:  # a PyTorch that can't tell
+        monkeypatch.delattr(torch.cpu, 'get_capabilities', raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, 'get_capabilities', lambda: able, raising=False)
+    monkeypatch.setattr(torch.accelerator, 'is_available', lambda: gpu)
+    assert quick_dtype() == dtype
