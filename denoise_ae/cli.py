@@ -58,7 +58,7 @@ def _as_trained(known, path, picture, std):
     std = _level(path, picture, clipped) if std is None else std
     low, high = known['std'] if isinstance(known['std'], list) else [known['std']] * 2
     if not .9 * low <= std <= 1.1 * high:
-        from denoise_ae.hub import described
+        from denoise_ae.cards import described
         warnings.warn(f'{path.name} has noise of about {std:.2g}, and the network was trained '
                       f'on {described(known)}: expect little of it here', stacklevel=2)
     if clipped and not known.get('clip'):

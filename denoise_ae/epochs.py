@@ -10,7 +10,8 @@ import time
 import warnings
 
 from .checkpoints import Resumable
-from .hub import facts_of, unwrapped
+from .cards import facts_of
+from .hub import unwrapped
 from .inference import in_mode
 from .processes import progress_bar
 from .randomness import seeded, set_random_state

@@ -132,6 +132,9 @@ def team_for(
     """The processes of this training: this one, or all that torchrun or `accelerate launch` has
     started. Raises an `ImportError` or `ConnectionError`."""
     if int(os.environ.get('WORLD_SIZE', 1)) < 2:
+        launched = os.environ.get('ACCELERATE_USE_CPU', '').lower() == 'false'
+        if device is None and launched and not wants_cpu(device):
+            device = torch.accelerator.current_accelerator()
         return Alone(model_device if device is None else torch.device(device))
     return Team(_accelerator(cpu=wants_cpu(device)))
 

@@ -37,8 +37,9 @@ def as_images(
     name, c = type(network).__name__, network.channels
     check_pixels(x, name)
     if x.ndim not in (3, 4) or x.shape[-3] != c or 0 in x.shape[-2:]:
-        raise ValueError(f'{name} takes images of {c} channels, (N, {c}, H, W) or one of them; '
-                         f'these have the shape {tuple(x.shape)}')
+        several = 's' * (c != 1)
+        raise ValueError(f'{name} takes images of {c} channel{several}, (N, {c}, H, W) or one '
+                         f'of them; these have the shape {tuple(x.shape)}')
     return x if x.ndim == 4 else x[None]
 
 # %% ../nbs/inside/shapes.ipynb #852fa468

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.environ['DENOISE_AE_HOME'] = str(ROOT / '_build' / 'mnist')
 CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 sys.path.insert(0, str(ROOT / 'tools'))
-from course import notebooks_in  # noqa: E402
+from notebooks import notebooks_in  # noqa: E402
 
 NOTEBOOKS = notebooks_in(ROOT / 'nbs')
 ROOMS = [path for path in NOTEBOOKS if path.parent.name == 'inside']

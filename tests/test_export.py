@@ -18,7 +18,7 @@ from torch import nn
 
 from denoise_ae import (Autoencoder, ConvAutoencoder, GaussianNoise, MaskingNoise, MLPDenoiser, PoissonNoise, UNet, denoise, denoise_picture, evaluate,
                         export_onnx, load_onnx)
-from denoise_ae.hub import facts_of
+from denoise_ae.cards import facts_of
 
 os.environ['ORT_DISABLE_TELEMETRY'] = '1'
 import onnxruntime  # noqa: E402
@@ -82,7 +82,7 @@ def test_other_channels_and_depths_in_any_size(model, tmp_path):
         assert not torch.equal(expected, picture)
     whole = denoise_picture(denoiser, picture[0], progress=False)
     assert torch.equal(whole, denoiser(picture[0])), 'all its channels at once'
-    with pytest.raises(ValueError, match=f'takes images of {model.channels} channels'):
+    with pytest.raises(ValueError, match=f'takes images of {model.channels} channel'):
         denoiser(torch.rand(1, model.channels + 1, 28, 28))
     if model.channels > 1:
         with pytest.raises(ValueError, match=f'takes pictures of {model.channels} channels, and this one has 1'):
@@ -260,7 +260,7 @@ def test_an_onnx_denoiser_takes_what_the_network_takes(tmp_path):
         x = torch.rand(2, 28, 1, 28).transpose(1, 2).requires_grad_()  # in another order in memory
         assert torch.allclose(denoiser(x), model(x), atol=1e-5) and not denoiser(x).requires_grad
         for shape in ((2, 100), (784,), (2, 784), (2, 28, 28), (1, 0, 28)):
-            with pytest.raises(ValueError, match=r'takes images of 1 channels, \(N, 1, H, W\) or one of them; these have the shape'):
+            with pytest.raises(ValueError, match=r'takes images of 1 channel, \(N, 1, H, W\) or one of them; these have the shape'):
                 denoiser(torch.rand(shape))
         with pytest.raises(TypeError, match='float32'):
             denoiser(torch.rand(2, 1, 28, 28, dtype=torch.float64))

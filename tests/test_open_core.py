@@ -869,11 +869,24 @@ def test_several_processes_train_on_the_gpus_where_there_are_any(gpus, device, m
 @GPU
 def test_one_process_trains_where_the_model_is(gpus, monkeypatch):
     monkeypatch.setattr(torch.accelerator, 'is_available', lambda: gpus)
+    monkeypatch.delenv('ACCELERATE_USE_CPU', raising=False)
     for size in (None, '1'):
         monkeypatch.delenv('WORLD_SIZE', raising=False) if size is None else monkeypatch.setenv('WORLD_SIZE', size)
         for device, model, expected in ((None, 'cpu', 'cpu'), (None, 'meta', 'meta'), ('meta', 'cpu', 'meta')):
             team = team_for(device, torch.device(model))
             assert type(team) is Alone and team.device.type == expected and (team.processes, team.rank) == (1, 0)
+
+
+@GPU
+@pytest.mark.parametrize('cpu', ['true', 'True', 'false', 'False'])
+def test_one_process_of_accelerate_launch_trains_on_the_gpu_if_there_is_one(gpus, cpu, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, 'is_available', lambda: gpus)
+    monkeypatch.setattr(torch.accelerator, 'current_accelerator', lambda: torch.device('meta'))
+    monkeypatch.delenv('WORLD_SIZE', raising=False)
+    monkeypatch.setenv('ACCELERATE_USE_CPU', cpu)
+    expected = 'meta' if gpus and cpu.lower() == 'false' else 'cpu'
+    assert team_for(None, torch.device('cpu')).device.type == expected
+    assert team_for('cpu', torch.device('cpu')).device.type == 'cpu', 'what the user asks for comes first'
 
 
 class Reached(Exception):

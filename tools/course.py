@@ -15,7 +15,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).resolve().parent.parent
+from notebooks import ROOT, notebooks_in, read, source
+from site_builder import build
+
 RUN = ROOT / '_build' / 'nbs'
 ALONE = '03_training', '11_scaling'  # they take times
 TIME = re.compile(r'\*\*Time\*\* run \d+ s on 2 cores.*?, read \d+ min\.')
@@ -49,14 +51,6 @@ def run_one(path):
     end = '\r' if sys.__stdout__.isatty() else ''
     print(f'{end}{path.stem:<16} {"done" if passed else "FAILED"} after {seconds:.0f} s, {progress.total} cells')
     sys.exit(not passed)
-
-
-def notebooks_in(folder):
-    "The index, the lessons, and then the rooms inside the library, in the order of the site's sidebar."
-    order = re.findall(r'href: (\S+\.ipynb)', (ROOT / '_quarto.yml').read_text(encoding='utf-8'))
-    place = {name: number for number, name in enumerate(order)}
-    return sorted([*folder.glob('*.ipynb'), *folder.glob('inside/*.ipynb')],
-                  key=lambda path: (path.parent != folder, place.get(path.relative_to(folder).as_posix(), len(order)), path.stem))
 
 
 def run_copy(copy, threads):
@@ -95,14 +89,6 @@ def training_speed():
     from denoise_ae import RECIPES, UNet, fit, mnist_tensors
     images, recipe = mnist_tensors('train')[0][:1024], RECIPES[UNet] | {'epochs': 1, 'progress': False}
     return median([len(images) / fit(UNet(), images, **recipe).seconds[0] for _ in range(5)][2:])
-
-
-def source(cell):
-    return ''.join(cell['source'])
-
-
-def read(path):
-    return json.loads(path.read_text(encoding='utf-8'))
 
 
 def results(folder=RUN):
@@ -146,7 +132,6 @@ def main():
         save(seconds, speed)
         print(took)
         return
-    from site_builder import build
     page = build(RUN)
     print('\n' + '\n\n'.join(results()))
     print(f'\n{took} The site: {page}')

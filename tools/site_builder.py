@@ -14,10 +14,9 @@ from smalldocs.api import Settings, build as build_api
 from smalldocs.config import load
 from smalldocs.site import Site
 
-from course import notebooks_in, read, source
+from notebooks import ROOT, notebooks_in, read, source
 from denoise_ae.cli import help_texts
 
-ROOT = Path(__file__).resolve().parent.parent
 if not hasattr(typing, 'TypeVarTuple'):  # all that smalldocs misses in Python 3.10
     typing.TypeVarTuple = typing_extensions.TypeVarTuple
 

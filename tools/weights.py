@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from denoise_ae import NETWORKS, RECIPES, load_model, results, train_by_recipe
-from denoise_ae.hub import facts_of
+from denoise_ae.cards import facts_of
 
 FOLDER = Path(__file__).resolve().parent.parent / 'denoise_ae' / 'weights'
 
