@@ -15,7 +15,8 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 
 from .checks import check_batch, check_pixels, check_whole
-from .items import ItemSource, SeededItems, Source, collate_items, moved, steps_in_epoch
+from .items import (
+    ItemSource, SeededItems, Source, collate_items, moved, steps_in_epoch)
 
 # %% ../nbs/inside/sources.ipynb #e6c0f923
 class TensorSource(Source):
