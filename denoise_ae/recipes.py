@@ -10,12 +10,11 @@ import torch
 
 
 def quick_dtype() -> torch.dtype:
-    """The type to train in: `torch.bfloat16` where a GPU or the processor multiplies it, else
+    """The type to train in on this processor: `torch.bfloat16` if it multiplies it, else
     `torch.float32`."""
     able = getattr(torch.cpu, 'get_capabilities', dict)()  # an old PyTorch can't tell
     in_hardware = any(able[name] for name in able if name.endswith('bf16'))
-    gpu = torch.accelerator.is_available()
-    return torch.bfloat16 if gpu or in_hardware else torch.float32
+    return torch.bfloat16 if in_hardware else torch.float32
 
 # %% ../nbs/inside/recipes.ipynb #3627e2e5
 from .autoencoder import Autoencoder

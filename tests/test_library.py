@@ -975,7 +975,7 @@ def test_nothing_of_the_workshop_is_imported():
 @pytest.mark.parametrize(('able', 'gpu', 'dtype'), [
     ({'avx2': True, 'avx512_bf16': False, 'amx_bf16': False}, False, torch.float32), ({'avx512_bf16': True}, False, torch.bfloat16),
     ({'avx512_bf16': False, 'amx_bf16': True}, False, torch.bfloat16), ({'neon': True, 'bf16': True}, False, torch.bfloat16),
-    ({}, False, torch.float32), ({}, True, torch.bfloat16), (None, False, torch.float32)])
+    ({}, False, torch.float32), ({}, True, torch.float32), (None, False, torch.float32)])
 def test_the_recipes_ask_the_processor_for_bfloat16(monkeypatch, able, gpu, dtype):
     if able is None:  # a PyTorch that can't tell
         monkeypatch.delattr(torch.cpu, 'get_capabilities', raising=False)
