@@ -54,7 +54,7 @@ quality = psnr(denoise(shipped, noisy), test).mean().item()
 assert quality >= 17.6, quality
 latents = encode(shipped, noisy[:500])
 show_projections({'PCA': project(latents), 't-SNE': project(latents, 'tsne')}, labels[:500]).savefig('latent.png')
-show_denoised(shipped, test, GaussianNoise(), labels).savefig('denoised.png')
+show_denoised(shipped, test, labels, GaussianNoise()).savefig('denoised.png')
 print('used', len(images), separation(latents, labels[:500], latents))
 '''
 
