@@ -328,19 +328,13 @@ def test_what_holds_for_streams_when_a_training_goes_on():
         assert torch.equal(weights(second), weights(whole)) == told and len(second.history) == 2
 
 
-class Ready:
+class Ready(iter_of):
     "The batches of a stream, and the state of it."
-    def __init__(self, stream):
-        self.stream = stream
-
-    def __iter__(self):
-        return iter(self.stream)
-
     def state_dict(self):
-        return self.stream.state_dict()
+        return self.data.state_dict()
 
     def load_state_dict(self, state):
-        self.stream.load_state_dict(state)
+        self.data.load_state_dict(state)
 
 
 def test_a_state_of_another_training_is_refused():
