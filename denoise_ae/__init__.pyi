@@ -5,7 +5,7 @@ from .cache import cache_folder as cache_folder, unpack_mnist as unpack_mnist
 from .classical import CLASSICAL as CLASSICAL
 from .convolution import ConvAutoencoder as ConvAutoencoder, MLPDenoiser as MLPDenoiser, Muon as Muon, UNet as UNet, psnr_loss as psnr_loss
 from .data import SPLITS as SPLITS, as_tensors as as_tensors, mnist as mnist, mnist_tensors as mnist_tensors, one_of_each as one_of_each
-from .evaluation import evaluate as evaluate, pca_denoiser as pca_denoiser, results as results, ssim as ssim, tune as tune
+from .evaluation import evaluate as evaluate, lmmse_denoiser as lmmse_denoiser, pca_denoiser as pca_denoiser, kernel_denoiser as kernel_denoiser, results as results, ssim as ssim, tune as tune
 from .export import export_onnx as export_onnx, load_onnx as load_onnx
 from .figures import (
     DIGIT_COLORS as DIGIT_COLORS,

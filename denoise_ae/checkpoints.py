@@ -85,6 +85,9 @@ class Resumable(Rescheduled):
             set_random_state(self.last_random, self.device, self.noise)
 
 # %% ../nbs/inside/checkpoints.ipynb #eb00645a
+import math
+
+
 def _pack(tree, tensors, name=''):
     """Nested lists and dicts as JSON; their tensors go into `tensors`, with names that tell
     where they belong."""
@@ -96,6 +99,8 @@ def _pack(tree, tensors, name=''):
                          for key, value in tree.items()]}
     if isinstance(tree, list | tuple):
         return [_pack(value, tensors, f'{name}.{number}') for number, value in enumerate(tree)]
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return {'number': str(tree)}
     return tree
 
 
@@ -104,6 +109,8 @@ def _unpack(tree, tensors):
         return [_unpack(value, tensors) for value in tree]
     if isinstance(tree, dict) and 'tensor' in tree:
         return tensors[tree['tensor']]
+    if isinstance(tree, dict) and 'number' in tree:
+        return float(tree['number'])
     if isinstance(tree, dict):
         return {key: _unpack(value, tensors) for key, value in tree['dict']}
     return tree
@@ -124,8 +131,8 @@ def to_files(
     try:
         text = json.dumps(_pack(state, tensors), allow_nan=False)
     except TypeError as error:
-        raise TypeError("this training can't be kept, because its optimiser remembers more "
-                        f'than numbers and tensors: {error}') from error
+        raise TypeError("this training can't be kept, because its optimiser, its schedule or a "
+                        f'callback remembers more than numbers and tensors: {error}') from error
     return dict(zip(FILES, (text.encode(), safetensors.torch.save(tensors))))
 
 

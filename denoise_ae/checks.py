@@ -49,7 +49,9 @@ def check_batch(
                          f'not of shape {tuple(images.shape)}')
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):
-        raise ValueError(f'{name} must lie in [0, 1]; these go from {low:.3g} to {high:.3g}')
+        advice = ': divide by 255 first' if low >= 0 and 200 < high <= 255 else ''
+        raise ValueError(f'{name} must lie in [0, 1]; these go from {low:.3g} to {high:.3g}'
+                         f'{advice}')
 
 # %% ../nbs/inside/checks.ipynb #70bf0f96
 def as_rows(
@@ -198,7 +200,7 @@ def check_known(
             f'{start.dtype}, the mask of type bool: True where the pixel is known')
     check_batch(known[0], 'sample', 'known')
 
-
+# %% ../nbs/inside/checks.ipynb #c4ec0005
 def check_walk(
     start,  # what should be noisy images
     sigma,  # their noise
@@ -209,9 +211,12 @@ def check_walk(
 ):
     "Raise a `TypeError` or `ValueError` that names the argument, unless `sample` can start."
     check_pixels(start, 'sample(start=...)')
-    if start.ndim < 2 or not len(start) or not start.isfinite().all():
-        raise ValueError('start must be a batch of finite noisy images, (N, 1, H, W), such as '
+    if start.ndim < 2 or not len(start):
+        raise ValueError('start must be a batch of noisy images, (N, 1, H, W), such as '
                          f'gaussian_start makes; it has the shape {tuple(start.shape)}')
+    if not start.isfinite().all():
+        raise ValueError('start must be finite, and it has NaN or infinite pixels')
+    check_number('sigma', sigma)
     check_std('sigma', sigma)
     check_number('sigma_min', sigma_min)
     if not 0 < sigma_min < sigma:

@@ -145,10 +145,13 @@ def _train(progress, model, data, noise, limit, device, out, resume, checkpoint_
     command takes as --model. Ctrl-C keeps everything, and --resume goes on, with the same
     weights in the end as if nothing had been. A finished run goes on if there are to be more
     --epochs."""
+    import torch
     _check_device(device)
     network, recipe = _new_model(model, more['seed'])
     images, valid = (load_images(data, split)[0][:limit] for split in ('train', 'valid'))
     options = recipe | {name: value for name, value in more.items() if value is not None}
+    if more['dtype']:
+        options['dtype'] = getattr(torch, more['dtype'])
     run = da.Run(out, resume=resume, every=checkpoint_every)
     warnings.filterwarnings('ignore', message='stopped in epoch')  # it is said below
     history = da.fit(network, images, parse_noise(noise), valid=valid, run=run, device=device,

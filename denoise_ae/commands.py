@@ -38,7 +38,13 @@ _train_options = [
                  help="The highest learning rate. By default that of the model's recipe."),
     click.option('--limit', type=click.IntRange(2),
                  help='Train on the first so many images only.'),
-    SEED,
+    SEED]
+
+# %% ../nbs/inside/commands.ipynb #a221e3ae
+_train_options += [
+    click.option('--dtype', type=click.Choice(['float32', 'bfloat16']),
+                 help='What the network computes in. By default as its recipe says; a run can '
+                      'only go on in the one it began in.'),
     click.option('--device',
                  help='Where to train, such as cuda. By default on the processor, or where '
                       'accelerate has started several processes on their GPUs.'),
@@ -63,7 +69,8 @@ def with_train_options(
 @click.option('--model', 'models', multiple=True, default=MODELS, metavar='NAME|DIR',
               help='Once for each model. By default all packaged ones.')
 @click.option('--data', default='mnist', show_default=True, metavar='DATA',
-              help='As for train; of mnist the test digits.')
+              help='As for train; of mnist the test digits. Of a folder or a file all images '
+                   'are measured on, so name others than you trained on.')
 @click.option('--sigma', 'sigmas', multiple=True, default=(.1, .3, .5), show_default=True,
               type=click.FloatRange(0), help='Once for each noise level.')
 @click.option('--limit', default=1000, show_default=True, type=click.IntRange(2),
@@ -159,9 +166,11 @@ def _data(unpack):
 def _weights(progress, remake, output, seed):
     """Train a packaged network anew.
 
-    By its recipe, which takes some 15 seconds for the autoencoder and most of an hour for the
-    U-Net, on two cores."""
-    output = new_file(output, overwrite=False)
+    By its recipe, which takes from under a minute for the autoencoder to an hour or more for
+    the U-Net, on two cores."""
+    output = Path(output).expanduser()
+    if output.exists():
+        raise FileExistsError(f'{output} exists: choose another name')
     model, history = da.train_by_recipe(da.NETWORKS[remake], seed, progress=progress)
     model.save_pretrained(output)
     return {'epochs': len(history), 'valid PSNR, dB': history.valid_psnr[-1],

@@ -28,7 +28,7 @@ class Epochs(Resumable):
     @property
     def epoch(self) -> int:
         "Which epoch it is in, from 1."
-        return self.done // self.source.steps_per_epoch + 1
+        return min(len(self.history) + 1, self.epochs)
 
     def run_epoch(self, bar):
         "The steps of this epoch that are left."
@@ -56,13 +56,15 @@ class Running(Epochs):
         steps = self.source.steps_per_epoch
         with progress_bar(self.steps, self.progress and self.team.rank == 0) as bar:
             bar.update(self.done)
-            while self.done < self.steps and not self.stop:
-                if self.done % steps == 0:
+            while len(self.history) < self.epochs and not self.stop:
+                end = (len(self.history) + 1) * steps
+                if self.done == end - steps:
                     self.source.start_epoch()
                     self.total = self.count = self.seconds = 0
                 bar.set_description(f'epoch {self.epoch}/{self.epochs}')
-                self.run_epoch(bar)
-                if self.done % steps == 0:
+                if self.done < end:
+                    self.run_epoch(bar)
+                if self.done == end:
                     self.finish_epoch()
                     bar.set_postfix_str(self.history.last())
                     self.tell('after_epoch')
@@ -85,10 +87,11 @@ class Repeatable(Running):
                 self.tell('before_fit')
                 self.run()
             except KeyboardInterrupt as stop:
+                n = len(self.history)
+                finished = f'{n} finished epoch{"s" * (n != 1)}'
                 warnings.warn(
                     f'stopped in epoch {self.epoch} of {self.epochs}: the model keeps what it '
-                    f'has learned so far, and the history holds the {len(self.history)} '
-                    f'finished epochs{stop}', stacklevel=3)
+                    f'has learned so far, and the history holds {finished}{stop}', stacklevel=3)
             finally:
                 self.last_random, self.running = self.random_state(), False
                 self.tell('after_fit')

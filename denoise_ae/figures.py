@@ -123,6 +123,7 @@ def show_unet(
 
 # %% ../nbs/inside/figures.ipynb #a83ba823
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 
 
 def show_history(
@@ -134,7 +135,7 @@ def show_history(
     metrics = [name for name in columns if name in measured and name.startswith('valid_')
                and name != 'valid_loss']
     fig, axes = plt.subplots(1, 1 + len(metrics), figsize=(4.5 * (1 + len(metrics)), 3.2),
-                             squeeze=False, layout='constrained')
+                             squeeze=False, sharex=True, layout='constrained')
     losses = axes[0, 0]
     losses.plot(epochs, history.train_loss, 'o-', markersize=3, label='train')
     if 'valid_loss' in measured:
@@ -144,13 +145,18 @@ def show_history(
         title = 'valid PSNR, dB' if name == 'valid_psnr' else name.replace('_', ' ')
         ax.set(xlabel='epoch', ylabel=title)
     losses.set(xlabel='epoch', ylabel='loss')
+    losses.xaxis.set_major_locator(MaxNLocator(integer=True))
     if min(history.train_loss) > 0:
         losses.set_yscale('log')
+        losses.yaxis.set_major_formatter('{x:.2g}')
         losses.yaxis.set_minor_formatter('{x:.2g}')
     losses.legend()
     return fig
 
 # %% ../nbs/inside/figures.ipynb #27ccc728
+from itertools import cycle
+
+
 def show_scores(
     table,  # from `evaluate`
     value: str = 'psnr',  # 'psnr' or 'ssim'
@@ -160,7 +166,7 @@ def show_scores(
         raise ValueError(f"value must be 'psnr' or 'ssim', not {value!r}")
     fig, ax = plt.subplots(figsize=(8, 4.4), layout='constrained')
     styles = [line + marker for line in ('-', '--') for marker in 'os^vDP']
-    for style, (name, rows) in zip(styles, table.groupby('denoiser', sort=False)):
+    for style, (name, rows) in zip(cycle(styles), table.groupby('denoiser', sort=False)):
         ax.plot(rows['sigma'], rows[value], style, markersize=5, label=name)
     ax.set(xlabel='standard deviation of the noise',
            ylabel='mean PSNR, dB' if value == 'psnr' else 'mean SSIM')

@@ -61,10 +61,10 @@ def check_new_file(
 ):
     """Raise the `OSError` that writing the file would end in, as far as it can be known before
     its bytes are made."""
-    if not overwrite and os.path.lexists(path):
-        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
     if path.is_dir():
         raise IsADirectoryError(f'{path} is a folder: name a file')
+    if not overwrite and os.path.lexists(path):
+        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path} needs the folder {path.parent}, which does not exist: '
                                 'make it first')

@@ -68,6 +68,7 @@ def _as_stored(path, image, depth):
             lowest = image.convert('RGBA').getchannel('A').getextrema()[0]
         if lowest < 255:
             raise ValueError(f'{path} has transparent pixels: remove its alpha channel first')
+        image.info.pop('transparency', None)  # or Pillow would warn of it
     with _decoder(path):
         pixels = np.asarray(image.convert(_plain[image.mode]), dtype=np.float32)
     return np.atleast_3d(pixels / (65535 if deep else 255)).transpose(2, 0, 1)

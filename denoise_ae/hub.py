@@ -153,7 +153,7 @@ def find_folder(
 import tempfile
 from pathlib import Path
 
-from .cards import Carded
+from .cards import Carded, is_sealed, sealed
 from .files import write_files
 
 
@@ -166,8 +166,8 @@ class Saved(Carded):
         model_card_kwargs: dict | None = None,  # 'license' and 'note', for the card
         **options,  # of huggingface_hub, such as `push_to_hub=True`
     ):
-        """Write the weights, the settings and the card into a folder; a card that is there is
-        kept. Each file appears whole or not at all."""
+        """Write the weights, the settings and the card into a folder; a card of yours that is
+        there is kept. Each file appears whole or not at all."""
         facts = {'class': type(self).__name__, 'trained_on': self.trained_on}
         config = {**(config or self._hub_mixin_config or {}), **facts}
         folder = Path(save_directory)
@@ -175,7 +175,8 @@ class Saved(Carded):
         with tempfile.TemporaryDirectory(prefix='.', suffix='.part', dir=folder) as made:
             super().save_pretrained(made, config=config, model_card_kwargs=model_card_kwargs)
             files = {path.name: path.read_bytes() for path in sorted(Path(made).iterdir())}
-        if (folder / 'README.md').exists():
+        files['README.md'], card = sealed(files['README.md']), folder / 'README.md'
+        if card.exists() and not is_sealed(card.read_bytes()):
             del files['README.md']
         write_files(folder, files, overwrite=True)
         if options.pop('push_to_hub', False):

@@ -64,8 +64,11 @@ def checked(
     if not callable(denoiser):
         raise TypeError(f'{called} must be a function or a network, not {denoiser!r}')
     output = denoise(denoiser, noisy) if isinstance(denoiser, nn.Module) else denoiser(noisy)
-    fits = isinstance(output, torch.Tensor) and output.shape == noisy.shape
-    if not fits or not output.isfinite().all():
-        raise ValueError(f'{called} must return finite images as a tensor of the shape '
-                         f'{tuple(noisy.shape)}, the shape of its input')
-    return output
+    given = f'something of the type {type(output).__name__}'
+    if isinstance(output, torch.Tensor):
+        fits, given = output.shape == noisy.shape, f'the shape {tuple(output.shape)}'
+        if fits and output.isfinite().all():
+            return output
+        given = 'NaN or infinite pixels' if fits else given
+    raise ValueError(f'{called} must return finite images as a tensor of the shape '
+                     f'{tuple(noisy.shape)}, the shape of its input, not {given}')

@@ -74,11 +74,12 @@ def _pixels_of(path, array):
     import numpy as np
     import torch
     one_channel = array.ndim == 3 or (array.ndim == 4 and array.shape[1] == 1)
-    if array.dtype.kind not in 'uf' or not one_channel or 0 in array.shape:
-        raise ValueError(f'{path} must hold grey images (N, H, W) as uint8 or as floats in '
-                         f'[0, 1], not {array.dtype} {array.shape}')
+    white = {'uint8': 255, 'uint16': 65535}.get(array.dtype.name, array.dtype.kind == 'f')
+    if not white or not one_channel or 0 in array.shape:
+        raise ValueError(f'{path} must hold grey images (N, H, W) as uint8, uint16 or floats '
+                         f'in [0, 1], not {array.dtype} {array.shape}')
     with np.errstate(over='ignore'):  # too large a number is infinite, and refused below
-        pixels = array.astype('float32') / (255 if array.dtype.kind == 'u' else 1)
+        pixels = array.astype('float32') / white
     return torch.from_numpy(pixels).reshape(len(array), 1, *array.shape[-2:])
 
 

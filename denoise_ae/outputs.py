@@ -10,7 +10,7 @@ import io
 import os
 from pathlib import Path
 
-from .files import write_file
+from .files import check_new_file, write_file
 from .inputs import SUFFIXES, pictures_in
 
 # %% ../nbs/inside/outputs.ipynb #14f41ff1
@@ -52,11 +52,10 @@ def new_file(
     path: str | Path,  # to be written
     overwrite: bool,  # may there be such a file?
 ) -> Path:
-    "A path to write to. Its folder is made. Raises a `FileExistsError`."
+    "A path to write to. Its folder is made. Raises an `OSError` if it can't be written."
     path = Path(path).expanduser()
-    if path.exists() and not overwrite:
-        raise FileExistsError(f'{path} exists: choose another name or pass overwrite=True')
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_new_file(path, overwrite)
     return path
 
 

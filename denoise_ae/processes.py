@@ -26,10 +26,14 @@ def wants_cpu(
     device,  # what the user asked for: a device, its name, or None
 ) -> bool:
     """Whether the processes of a training are to stay on the processor: if that was asked for,
-    or if there is nothing else."""
-    if device is None:
-        return not torch.accelerator.is_available()
-    return torch.device(device).type == 'cpu'
+    or if there is nothing else. Raises a `ValueError` if another device was asked for."""
+    if device is not None and torch.device(device).type == 'cpu':
+        return True
+    available = torch.accelerator.is_available()
+    if device is not None and not available:
+        raise ValueError(f'there is no device {str(device)!r} here to train on: leave it out '
+                         'to train on the processor')
+    return not available
 
 # %% ../nbs/inside/processes.ipynb #88cae61b
 import socket

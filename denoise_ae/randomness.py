@@ -90,35 +90,45 @@ def _pieces(part):
     return getattr(part, 'transforms', [part])
 
 
-def _generators(device, *parts):
-    "PyTorch's generators, and those that the parts have of their own."
+def _generators(*parts):
+    "PyTorch's generator for the processor, and those that the parts have of their own."
     own = [getattr(each, 'generator', None) for part in parts for each in _pieces(part)]
-    own = [each for each in own if isinstance(each, torch.Generator)]
+    return [torch.default_generator, *(g for g in own if isinstance(g, torch.Generator))]
+
+
+def _on(device):
+    "PyTorch's functions for devices of this kind, and the numbers of all that are there."
     if device.type == 'cpu':
-        return [torch.default_generator, *own]
-    return [torch.default_generator, *torch.get_device_module(device).default_generators, *own]
+        return None, []
+    functions = torch.get_device_module(device)
+    return functions, range(functions.device_count())
 
-
+# %% ../nbs/inside/randomness.ipynb #bceed310
 def random_state(
     device: torch.device,  # where the training is
     *parts,  # what may have generators of its own: modules, or a Compose of them
 ) -> dict:  # of numbers and tensors
     """The state of PyTorch's, NumPy's and Python's random numbers, and of the parts' own
     generators."""
+    functions, all_devices = _on(device)
     kind, numbers, *rest = np.random.get_state()
-    return {'torch': [g.get_state() for g in _generators(device, *parts)],
+    return {'torch': [g.get_state() for g in _generators(*parts)],
+            'devices': [functions.get_rng_state(each) for each in all_devices],
             'numpy': [kind, torch.from_numpy(numbers.astype('int64')), *rest],
             'python': random.getstate()}
 
 
 def set_random_state(
-    state: dict,  # from `random_state`, of as many generators
+    state: dict,  # from `random_state`, of as many generators and devices
     device: torch.device,  # where the training is
     *parts,  # as for `random_state`
 ):
     "Put all random numbers where they were."
-    for generator, numbers in zip(_generators(device, *parts), state['torch'], strict=True):
+    functions, all_devices = _on(device)
+    for generator, numbers in zip(_generators(*parts), state['torch'], strict=True):
         generator.set_state(numbers)
+    for each, numbers in zip(all_devices, state['devices'], strict=True):
+        functions.set_rng_state(numbers, each)
     kind, numbers, *rest = state['numpy']
     np.random.set_state((kind, numbers.numpy(), *rest))
     version, numbers, gauss = state['python']

@@ -46,7 +46,7 @@ def train_by_recipe(
     **options,  # for `fit`, in place of the recipe's
 ) -> tuple[nn.Module, History]:  # the trained network and its history
     """Train a network as its packaged weights were trained, on MNIST. On two cores that takes
-    from 15 seconds (autoencoder) to an hour (U-Net)."""
+    from under a minute (autoencoder) to an hour or more (U-Net)."""
     with seeded(seed):
         model = kind()
     recipe = RECIPES[kind] | {'seed': seed, 'valid': mnist_tensors('valid')[0]} | options

@@ -265,7 +265,8 @@ def noting_signals(
 
     if threading.current_thread() is threading.main_thread():
         for each in (signal.SIGINT, signal.SIGTERM):
-            old[each] = signal.signal(each, note) or signal.SIG_DFL
+            if signal.getsignal(each) != signal.SIG_IGN:  # as for what a script starts with &
+                old[each] = signal.signal(each, note) or signal.SIG_DFL
     try:
         yield noted
     finally:

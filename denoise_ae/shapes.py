@@ -73,7 +73,7 @@ def check_widths(
 ):
     "Raise a `ValueError`, unless these are the widths of from 1 to `most` layers."
     several = isinstance(widths, tuple | list) and 1 <= len(widths) <= most
-    if not (several and all(isinstance(width, int) and width > 0 for width in widths)):
+    if not (several and all(type(width) is int and width > 0 for width in widths)):
         raise ValueError(f'{name} must be from 1 to {most} whole numbers above 0, '
                          f'not {widths!r}')
 
@@ -130,7 +130,7 @@ def check_points(
 # %% ../nbs/inside/shapes.ipynb #8375d536
 from collections.abc import Mapping
 
-from .checks import check_batch, check_names, check_std
+from .checks import check_batch, check_names, check_number
 
 
 def check_contest(
@@ -144,7 +144,7 @@ def check_contest(
                          f'not of shape {tuple(images.shape)}')
     check_batch(images, 'evaluate')
     for sigma in sigmas:
-        check_std('each of sigmas', sigma)
+        check_number('each of sigmas', sigma, least=0, why='it is a standard deviation')
     check_names(denoisers)
     for name, denoiser in denoisers.items():
         several = isinstance(denoiser, Mapping)

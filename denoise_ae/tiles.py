@@ -76,7 +76,7 @@ def exact(
 ) -> torch.Tensor:  # `(P, C, H, W)`
     """Denoise pictures piece by piece, with margins that make the result the same as in one
     piece, but for rounding."""
-    grid = 64  # a multiple of every network's halvings
+    grid = math.lcm(64, getattr(denoiser, 'multiple', 1))  # where its halvings begin, too
     margin, size = -(-reach // grid) * grid, -(-size // grid) * grid
     height, width = planes.shape[2:]
     places = [(y, x) for y in range(0, height, size) for x in range(0, width, size)]

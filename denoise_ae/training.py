@@ -127,7 +127,7 @@ class Measured(Loop):
         finite = all(p.isfinite().all() for p in self.model.parameters())
         if not (finite and math.isfinite(loss)):
             raise FloatingPointError(
-                f'the training broke down in epoch {self.epoch - 1} of {self.epochs} at the '
+                f'the training broke down in epoch {self.epoch} of {self.epochs} at the '
                 f'learning rate lr={self.lr:g} (loss {loss}): start again from a new model '
                 'with a smaller lr')
         valid = {f'valid_{name}': value for name, value in self.measure().items()}

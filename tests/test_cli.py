@@ -193,7 +193,9 @@ def test_a_folder_of_photos_is_cut_into_tiles(tmp_path):
     (['train', '--device', 'abacus', '--out', 'x'], 1, "there is no device 'abacus' here to train on"),
     (['train', '--data', 'nowhere.npy', '--out', 'x'], 1, 'nowhere.npy'),
     (['evaluate', '--data', 'kmnist'], 1, 'KMNIST is not in'),
-    (['weights', '--remake', 'unet', '-o', '.'], 1, 'exists: choose another name'),
+    (['weights', '--remake', 'unet', '-o', '.'], 1, 'Error: . exists: choose another name'),
+    (['evaluate', '--csv', '.', '--overwrite'], 1, '. is a folder: name a file'),
+    (['train', '--dtype', 'int8', '--out', 'x'], 2, "'int8' is not one of 'float32', 'bfloat16'"),
 ])
 def test_what_goes_wrong_is_one_line_with_a_way_out(arguments, status, words, program, tmp_path):
     found = program(*arguments)

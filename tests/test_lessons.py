@@ -5,29 +5,24 @@ import subprocess
 import sys
 
 import pytest
-from conftest import LESSONS, NOTEBOOKS, ROOT, read_notebook
+import teaching
+from conftest import LESSONS, NOTEBOOKS, ROOT
+from notebooks import read
+from teaching import exercises, notes, pattern
 
-STUB_MUST_FAIL = '''
+# The generators are put back, so that the lesson goes on as if no answer had been tried.
+MUST_FAIL = '''
+import re as _re, torch as _torch
+_before = _torch.get_rng_state()
 try:
     exec({code!r}, dict(globals()))
 except AssertionError as error:
-    assert str(error), {title!r} + ': the check fails on the stub, but does not say why'
+    assert _re.fullmatch({pattern!r}, str(error), _re.S), {name!r} + ': it fails with ' + repr(str(error))
 else:
-    raise AssertionError({title!r} + ': the check passes on the stub')
+    raise AssertionError({name!r} + ': the check passes on it')
+finally:
+    _torch.set_rng_state(_before)
 '''
-
-
-def exercises(cells):
-    "The exercises of a notebook: title, position of the check, and the code of stub, check and solution."
-    starts = [i for i, cell in enumerate(cells) if re.search(r'^### Exercise', cell['source'], re.M)]
-    for start in starts:
-        title = re.search(r'^### (Exercise.*)', cells[start]['source'], re.M)[1]
-        stub, check = [i for i in range(start, start + 5) if cells[i]['cell_type'] == 'code'][:2]
-        code = [cells[i]['source'].replace('#| eval: false\n', '') for i in (stub, check)]
-        assert all('#| eval: false' in cells[i]['source'] for i in (stub, check)), title
-        solution = re.search(r'<details><summary>Solution</summary>\n\n```python\n(.*?)```', cells[check + 1]['source'], re.S)
-        assert solution, f'{title} has no folded solution after its check'
-        yield title, check, *code, solution[1]
 
 
 def code_cell(source, name):
@@ -37,14 +32,15 @@ def code_cell(source, name):
 @pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=[pytest.mark.alone] * (path.stem[3:] in ('training', 'scaling')))
                                   for path in NOTEBOOKS])  # these take times
 def test_notebook_and_its_exercises(path, tmp_path):
-    notebook = json.loads(path.read_text(encoding='utf-8'))
-    cells = read_notebook(path)
-    for n, (title, at, stub, check, solution) in reversed(list(enumerate(exercises(cells), 1))):
-        # A stub may set up names before its function; the solution replaces only the function.
-        setup = stub[:stub.index('def ')]
-        notebook['cells'][at + 1:at + 1] = [
-            code_cell(STUB_MUST_FAIL.format(code=f'{stub}\n{check}', title=title), f'stub-{n}'),
-            code_cell(f'{setup}{solution}\n{check}', f'solution-{n}')]
+    "A check fails on the stub and on each wrong answer in teach/, with the message that is told there, and passes on the solution."
+    notebook = read(path)
+    for n, exercise in reversed(list(enumerate(exercises(notebook), 1))):
+        told = notes(path.stem)[exercise.title]
+        answers = [('the stub', told.stub, f'{exercise.stub}\n{exercise.check}')]
+        answers += [(wrong['name'], wrong['fails'], exercise.with_answer(wrong['code'])) for wrong in told.wrong]
+        fail = [MUST_FAIL.format(code=code, pattern=pattern(fails), name=f'{exercise.title}, {name}') for name, fails, code in answers]
+        added = [*fail, exercise.with_answer(exercise.solution)]
+        notebook['cells'][exercise.place + 1:exercise.place + 1] = [code_cell(code, f'answer-{n}-{k}') for k, code in enumerate(added)]
     copy = tmp_path / path.name
     copy.write_text(json.dumps(notebook), encoding='utf-8')
     run = subprocess.run([sys.executable, '-c', 'import sys; from nbdev.test import test_nb; sys.exit(not test_nb(sys.argv[1])[0])', str(copy)],
@@ -53,8 +49,26 @@ def test_notebook_and_its_exercises(path, tmp_path):
 
 
 @pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
-def test_each_lesson_has_three_exercises_or_more(path):
-    assert len(list(exercises(read_notebook(path)))) >= 3
+def test_each_exercise_has_wrong_answers_and_each_message_of_its_check_is_met(path):
+    found, told = {exercise.title: exercise for exercise in exercises(read(path))}, notes(path.stem)
+    assert len(found) >= 3 and list(found) == list(told), 'teach/ has the same headings in the same order'
+    for title, exercise in found.items():
+        wrong = told[title].wrong
+        assert len({each['name'] for each in wrong}) == len(wrong) >= 3, f'{title}: three wrong answers or more, each with a name'
+        met = [told[title].stub, *(each['fails'] for each in wrong)]
+        for message in exercise.messages():
+            assert any(re.fullmatch(pattern(message), each) for each in met), f'{title}: no wrong answer is told {message!r}'
+
+
+def test_what_is_not_in_its_form_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(teaching, 'ROOT', tmp_path)
+    (tmp_path / 'teach').mkdir()
+    wrong = teaching.FORM[teaching.FORM.index('### wrong'):]
+    (tmp_path / 'teach' / 'fine.md').write_text(f'{teaching.FORM}\n{wrong}\n{teaching.FORM.replace("Exercise 1", "Exercise 2")}', encoding='utf-8')
+    assert [len(each.wrong) for each in notes('fine').values()] == [2, 1]
+    (tmp_path / 'teach' / 'slip.md').write_text(f'{teaching.FORM}\n{wrong.replace("Tells", "tells")}', encoding='utf-8')
+    with pytest.raises(ValueError, match='slip.md, line 16: from here on'):
+        notes('slip')
 
 
 def test_a_failing_cell_is_named(tmp_path):

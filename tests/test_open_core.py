@@ -424,6 +424,44 @@ def test_an_early_end(tmp_path):
     assert len(history) == 1 and (tmp_path / 'run' / 'checkpoints' / f'{7:010}').is_dir(), 'the run is told, too, and keeps the end'
 
 
+@pytest.mark.parametrize('epoch', [1, 2])
+def test_ctrl_c_while_an_epoch_is_measured_loses_no_epoch(epoch):
+    class Once(Trainer):
+        interrupted = False
+
+        def measure(self):
+            if len(self.history) + 1 == epoch and not self.interrupted:
+                self.interrupted = True
+                raise KeyboardInterrupt
+            return super().measure()
+    made = trainer(kind=Once, valid=PICTURES[:5])
+    with pytest.warns(UserWarning, match=f'stopped in epoch {epoch} of 2: .*the history holds {epoch - 1} finished epoch(?:s|)$'):
+        made.fit()
+    assert len(made.history) == epoch - 1 and made.done == epoch * 5
+    made.fit()
+    plain = trained(valid=PICTURES[:5])
+    assert torch.equal(weights(made), weights(plain)) and made.done == 10
+    for name in ('train_loss', 'valid_loss', 'valid_psnr'):
+        assert getattr(made.history, name) == getattr(plain.history, name)
+
+
+def test_a_callback_may_remember_infinity():
+    class Best:
+        lowest = math.inf
+
+        def state_dict(self):
+            return {'lowest': self.lowest, 'highest': -math.inf, 'none': [math.nan]}
+
+        def load_state_dict(self, state):
+            self.loaded = state
+    later = Best()
+    trainer(callbacks=[later]).load_state_dict(from_files(to_files(trained(callbacks=[Best()]).state_dict())))
+    assert later.loaded['lowest'] == math.inf and later.loaded['highest'] == -math.inf and math.isnan(later.loaded['none'][0])
+    Best.lowest = {1, 2}
+    with pytest.raises(TypeError, match="can't be kept, because its optimiser, its schedule or a callback remembers more"):
+        to_files(trained(callbacks=[Best()]).state_dict())
+
+
 def test_gradients_can_be_clipped():
     class Clip:
         def before_fit(self, trainer):
@@ -491,7 +529,7 @@ def GaussianLast():
 
 
 def test_metrics_of_ones_own():
-    pictures = torch.rand(9, 1, 8, 8, generator=generator())
+    pictures = torch.rand(9, 1, 12, 12, generator=generator())
     model = ConvAutoencoder(latent_channels=2)
     made = trained(pictures, model=model, valid=pictures[:4], metrics={'psnr': psnr, 'ssim': ssim, 'worst': lambda output, clean: (output - clean).abs().max().item()})
     assert list(vars(made.history)) == ['train_loss', 'valid_loss', 'valid_psnr', 'valid_ssim', 'valid_worst', 'seconds']
@@ -665,7 +703,7 @@ def test_labels_and_latents_of_odd_kinds():
 # --- noise meant for pixels up to 255
 
 @pytest.mark.parametrize('call', [
-    lambda std: GaussianNoise(std=std), lambda std: GaussianNoise(std=(5, std)), lambda std: evaluate({'nothing': nn.Identity()}, torch.rand(3, 1, 8, 8), [.1, std], progress=False),
+    lambda std: GaussianNoise(std=std), lambda std: GaussianNoise(std=(5, std)), lambda std: evaluate({'nothing': nn.Identity()}, torch.rand(3, 1, 12, 12), [.1, std], progress=False),
     lambda std: sample(nn.Identity(), torch.randn(2, 1, 4, 4), sigma=std, steps=2, progress=False), lambda std: gaussian_start(torch.rand(3, 1, 4, 4), 2, sigma=std),
     lambda std: trained(noise=GaussianNoise(std=std))], ids=['noise', 'range', 'evaluate', 'sample', 'start', 'fit'])
 def test_a_standard_deviation_for_pixels_up_to_255_is_noticed(call):
@@ -677,7 +715,7 @@ def test_noise_that_pictures_may_have_is_no_reason_for_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         GaussianNoise(std=25 / 255), GaussianNoise(std=(.05, 2.)), GaussianNoise(std=0.)
-        evaluate({'nothing': nn.Identity()}, torch.rand(3, 1, 8, 8), [2.], progress=False)
+        evaluate({'nothing': nn.Identity()}, torch.rand(3, 1, 12, 12), [2.], progress=False)
 
 
 # --- networks of any size
@@ -769,6 +807,18 @@ def test_tiles_give_what_the_whole_gives_if_they_reach_far_enough(net):
     assert (exact(net, picture, 0, size=64, progress=False) - whole).abs().max() > 1e-3, 'with a reach of 0 the seams are there'
 
 
+def test_tiles_begin_where_the_halvings_of_any_network_do():
+    class Coarse(nn.Module):
+        "Halves as often as 96 pixels can be halved and cut in three."
+        multiple = 96
+
+        def forward(self, x):
+            return nn.functional.interpolate(nn.functional.avg_pool2d(x, 96, ceil_mode=True), scale_factor=96)[..., :x.shape[2], :x.shape[3]]
+    picture = torch.rand(1, 1, 400, 300, generator=generator())
+    whole = denoise(Coarse(), picture)
+    assert (exact(Coarse(), picture, 96, size=64, progress=False) - whole).abs().max() < 1e-5
+
+
 def test_a_picture_that_is_too_large_at_once_is_denoised_in_tiles(monkeypatch):
     net, shapes = nets()[0], []
     picture = torch.rand(1, 150, 200, generator=generator())
@@ -846,7 +896,11 @@ GPU = pytest.mark.parametrize('gpus', [False, True], ids=['no GPU', 'GPUs'])
 @pytest.mark.parametrize('device, cpu', [(None, None), ('cpu', True), (torch.device('cpu'), True), ('cuda', False), ('cuda:1', False), ('mps', False)])
 def test_whether_the_processes_stay_on_the_processor(gpus, device, cpu, monkeypatch):
     monkeypatch.setattr(torch.accelerator, 'is_available', lambda: gpus)
-    assert wants_cpu(device) == (not gpus if cpu is None else cpu)
+    if cpu is False and not gpus:
+        with pytest.raises(ValueError, match=f"there is no device '{device}' here to train on: leave it out"):
+            wants_cpu(device)
+    else:
+        assert wants_cpu(device) == (not gpus if cpu is None else cpu)
 
 
 @GPU

@@ -103,6 +103,13 @@ def test_a_transparent_colour(tmp_path):
     assert read_picture(saved(grey, tmp_path / 'b.png', transparency=9)).shape == (1, 2, 2)
 
 
+def test_a_palette_whose_transparency_is_none(tmp_path):
+    colours = Image.fromarray(random_bytes(8, 8, 3)).quantize(16)
+    opaque = read_picture(saved(colours, tmp_path / 'opaque.png', transparency=bytes([255] * 16)))
+    assert torch.equal(opaque, read_picture(saved(colours, tmp_path / 'plain.png')))
+    refused(read_picture, saved(colours, tmp_path / 'holes.png', transparency=bytes([0] * 16)), says='holes.png has transparent pixels')
+
+
 def sixteen_bit_colour():
     "A PNG of one pixel with 16 bits for each of three colours."
     def chunk(kind, data):

@@ -128,7 +128,7 @@ def test_the_same_with_half_precision_another_optimiser_and_noise_of_its_own(dig
                      optimizer=Muon, dtype=torch.bfloat16, lr=3e-2)
 
     unbroken, history = once()
-    with pytest.warns(UserWarning, match='stopped in epoch 2 of 3.*holds the 1 finished epochs.*Everything is kept in .*go on with resume=True'):
+    with pytest.warns(UserWarning, match='stopped in epoch 2 of 3.*holds 1 finished epoch. Everything is kept in .*go on with resume=True'):
         once(stop=8, run=Run(tmp_path))
     resumed, again = once(run=Run(tmp_path, resume=True))
     assert bits(resumed) == bits(unbroken)
@@ -222,6 +222,20 @@ def test_the_second_ctrl_c_stops_at_once(digits, tmp_path):
         train(digits, Run(tmp_path), noise=Twice(4))
     assert signal.getsignal(signal.SIGINT) is before
     assert bits(train(digits, Run(tmp_path, resume=True))[0]) == bits(train(digits)[0]), 'it goes on from the checkpoint before'
+
+
+@posix
+def test_a_signal_that_is_ignored_stays_ignored(digits, tmp_path):
+    "As Ctrl-C is for what a script has started with &."
+    class Pressed(Stopping):
+        def forward(self, x):
+            os.kill(os.getpid(), signal.SIGINT)
+            return self.noise(x)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        assert len(train(digits, Run(tmp_path), noise=Pressed(0))[1]) == 3
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_second_process_is_refused(digits, tmp_path):
@@ -479,6 +493,12 @@ def test_what_it_was_trained_on_goes_with_the_model_everywhere(digits, tmp_path)
     facts = {prop.key: prop.value for prop in onnx.load(tmp_path / 'x.onnx').metadata_props}
     assert facts['class'] == 'Autoencoder' and json.loads(facts['trained_on']) == FACTS
     train(digits, model=loaded, noise=SaltAndPepperNoise(.2), epochs=1)
+    loaded.save_pretrained(tmp_path / 'again')
+    card = tmp_path / 'again' / 'README.md'
+    assert '| trained on | SaltAndPepperNoise, p 0.2 |' in card.read_text(encoding='utf-8'), 'a card that nobody has changed is made anew'
+    card.write_text(changed := card.read_text(encoding='utf-8').replace('p 0.2', 'p 0.2, in the dark'), encoding='utf-8')
+    Autoencoder().save_pretrained(tmp_path / 'again')
+    assert card.read_text(encoding='utf-8') == changed
     loaded.save_pretrained(tmp_path / 'again')
     assert load_model(tmp_path / 'again').trained_on == {'noise': 'SaltAndPepperNoise', 'p': .2}
 

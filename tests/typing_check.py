@@ -68,7 +68,8 @@ da.write_picture(da.denoise_picture(model, picture, size=64, overlap=16), Path('
 assert_type(da.denoise_picture(da.load_onnx('model.onnx'), picture), Tensor)
 filters = {name: da.tune(name, images, sigmas=.1) for name in da.CLASSICAL}
 linear = da.tune(da.pca_denoiser(images), images, settings=[10, 100])
-rivals = {'noisy': lambda x: x, **filters, 'PCA': linear, **{name: da.load_model(name) for name in da.NETWORKS}}
+told = {method.__name__: da.tune(method(images), images, settings=[.1, .5]) for method in (da.lmmse_denoiser, da.kernel_denoiser)}
+rivals = {'noisy': lambda x: x, **filters, 'PCA': linear, **told, **{name: da.load_model(name) for name in da.NETWORKS}}
 assert_type(da.evaluate(rivals, images, sigmas=(.1, .5)), pd.DataFrame)
 assert_type(da.results('sigma'), pd.DataFrame)
 

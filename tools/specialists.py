@@ -61,7 +61,7 @@ def large_specialists(share):
 
 
 def scores(denoisers, sigmas):
-    return evaluate(denoisers, mnist_tensors('test')[0], sigmas).drop(columns=['images_per_second', 'parameters'])
+    return evaluate(denoisers, mnist_tensors('test')[0], sigmas).drop(columns=['ssim', 'images_per_second', 'parameters'])
 
 
 def main():
@@ -78,7 +78,7 @@ def main():
         for sigma, model in kinds[kind](args.share):  # written each time, so that hours are not lost if it is stopped
             tables.append(scores({kind: model}, [sigma]))
             table = pd.concat(tables).drop_duplicates(['denoiser', 'sigma'], keep='last').sort_values(['sigma', 'denoiser'], ignore_index=True)
-            table.round({'psnr': 4, 'psnr_95': 4, 'ssim': 5}).to_csv(args.out, index=False, lineterminator='\n')
+            table.round({'psnr': 4, 'psnr_95': 4}).to_csv(args.out, index=False, lineterminator='\n')
     print(table.pivot(index='denoiser', columns='sigma', values='psnr').round(2))
 
 
