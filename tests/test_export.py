@@ -381,10 +381,11 @@ def test_the_packaged_cards_say_what_the_table_says(Network):
     from weights import FOLDER, note, packaged
 
     from denoise_ae import NETWORKS as NAMES
+    from denoise_ae.cards import sealed
     name = Network.__name__.lower()
     model = packaged(next(short for short, kind in NAMES.items() if kind is Network))
     written = (FOLDER / name / 'README.md').read_bytes().decode()
-    assert written == str(model.generate_model_card(note=note(model))), 'run python tools/weights.py --cards'
+    assert written.encode() == sealed(str(model.generate_model_card(note=note(model))).encode()), 'run python tools/weights.py --cards'
     stored = {part['dtype'] for key, part in header_of((FOLDER / name / 'model.safetensors').read_bytes()).items() if key != '__metadata__'}
     assert f'as float{stored.pop()[1:]} ' in written
 
