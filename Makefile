@@ -50,7 +50,7 @@ export: $(VENV)/.installed  ## write the library and the README from the noteboo
 weights: $(VENV)/.installed  ## train the packaged weights anew, about an hour on 2 cores
 	$(BIN)/python tools/weights.py
 
-table: $(VENV)/.installed  ## make the σ-table on all test digits anew, about 10 minutes
+table: $(VENV)/.installed  ## make the σ-table on all test digits anew, half an hour or more
 	$(BIN)/python tools/table.py
 	$(BIN)/python tools/weights.py --cards
 

@@ -41,7 +41,7 @@ _train_options = [
     SEED]
 
 # %% ../nbs/inside/commands.ipynb #a221e3ae
-_train_options += [
+_how_options = [
     click.option('--dtype', type=click.Choice(['float32', 'bfloat16']),
                  help='What the network computes in. By default as its recipe says; a run can '
                       'only go on in the one it began in.'),
@@ -59,7 +59,7 @@ def with_train_options(
     function,  # what the command does
 ):
     "The options of a training, for `click`."
-    for option in reversed(_train_options):
+    for option in reversed(_train_options + _how_options):
         function = option(function)
     return function
 

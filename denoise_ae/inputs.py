@@ -74,8 +74,9 @@ def _pixels_of(path, array):
     import numpy as np
     import torch
     one_channel = array.ndim == 3 or (array.ndim == 4 and array.shape[1] == 1)
-    white = {'uint8': 255, 'uint16': 65535}.get(array.dtype.name, array.dtype.kind == 'f')
-    if not white or not one_channel or 0 in array.shape:
+    whites = {'uint8': 255, 'uint16': 65535, 'float16': 1, 'float32': 1, 'float64': 1}
+    white = whites.get(array.dtype.name)
+    if white is None or not one_channel or 0 in array.shape:
         raise ValueError(f'{path} must hold grey images (N, H, W) as uint8, uint16 or floats '
                          f'in [0, 1], not {array.dtype} {array.shape}')
     with np.errstate(over='ignore'):  # too large a number is infinite, and refused below

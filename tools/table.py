@@ -17,7 +17,7 @@ from denoise_ae import (CLASSICAL, NETWORKS, Autoencoder, GaussianNoise, evaluat
 SIGMAS = .1, .2, .3, .5, .7, 1.
 OUT = Path(__file__).resolve().parent.parent / 'denoise_ae' / 'results' / 'sigma.csv'
 COMPONENTS = [5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 100, 125, 150, 200, 250, 300, 400, 500]
-LEVELS = [.1, .12, .15, .18, .2, .22, .25, .28, .3, .33, .36, .4, .45, .5, .55, .6, .65, .7, .75, .8, .9, 1., 1.1, 1.2, 1.4, 1.6, 1.8, 2., 2.3]
+LEVELS = [.05, .06, .08, .1, .12, .15, .18, .2, .22, .25, .28, .3, .33, .36, .4, .45, .5, .55, .6, .65, .7, .75, .8, .9, 1., 1.1, 1.2, 1.4, 1.6, 1.8, 2., 2.3]
 
 
 def learned(make, settings, few):

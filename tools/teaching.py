@@ -1,7 +1,7 @@
 """The exercises of a lesson, and what a teacher has beside them in teach/NN_name.md: wrong answers, and what each tells."""
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from notebooks import ROOT, source
 
@@ -52,7 +52,7 @@ class Exercise:
 class Notes:
     "What a teacher has beside an exercise."
     stub: str  # how its check fails on the stub
-    wrong: list = field(default_factory=list)  # dictionaries of name, fails, code, tells
+    wrong: list  # dictionaries of name, fails, code, tells
 
 
 def message_of(node, title):
