@@ -87,7 +87,8 @@ CLASSICAL = {
     'median': (median, [2, 3, 4, 5, 6, 7, 9]),
     'Wiener filter': (local_wiener, [3, 4, 5, 6, 7, 9, 11]),
     'wavelets': (wavelets, [.05, .07, .1, .15, .2, .25, .3, .4, .5, .6, .7, .8, 1., 1.3, 1.6]),
-    'total variation': (total_variation, [.05, .1, .15, .2, .3, .4, .5, .7, 1., 1.5, 2.]),
+    'total variation': (total_variation, [
+        .04, .06, .08, .1, .12, .15, .2, .3, .4, .5, .7, 1., 1.5, 2.]),
     'non-local means': (non_local_means, [
         (h, k * h) for h in (.08, .11, .15, .2, .25, .3, .4, .5, .7, 1., 1.4) for k in (0, 2)]),
     'BM3D': (bm3d, [.08, .1, .13, .16, .2, .25, .3, .4, .5, .6, .7, .85, 1., 1.2])}

@@ -207,6 +207,17 @@ def show_latents(
     fig.supylabel('value')
     return fig
 
+# %% ../nbs/inside/figures.ipynb #figapart
+def _apart(places, least=.075):
+    "Places in the unit square, pushed until no two are nearer to each other than `least`."
+    turn = np.arange(len(places))
+    places = places + 1e-6 * np.stack([np.cos(turn), np.sin(turn)], 1)
+    for _ in range(300):
+        gaps = places[:, None] - places
+        far = np.linalg.norm(gaps, axis=2) + np.eye(len(places))
+        places = places + (gaps * (np.maximum(least - far, 0) / far)[..., None]).sum(1) / 2
+    return places
+
 # %% ../nbs/inside/figures.ipynb #b03634c6
 from matplotlib.patheffects import withStroke
 
@@ -223,12 +234,16 @@ def show_projections(
     fig, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5.2),
                              squeeze=False, layout='constrained')
     for ax, (title, xy) in zip(axes[0], points.items()):
+        homes = {}
         for label in np.unique(labels[shown]):
             of_class, digit = _array(xy)[shown[labels[shown] == label]], int(label)
             ax.scatter(*of_class.T, s=22, marker=f'${digit}$', linewidths=0,
                        color=DIGIT_COLORS[digit % 10])
             off = np.linalg.norm(of_class - np.median(of_class, axis=0), axis=1)
-            ax.text(*of_class[off.argmin()], str(digit), fontsize=20, fontweight='bold',
+            homes[digit] = of_class[off.argmin()]
+        low, size = _array(xy)[shown].min(0), np.ptp(_array(xy)[shown], axis=0).clip(1e-6)
+        for digit, place in zip(homes, _apart((np.stack(list(homes.values())) - low) / size)):
+            ax.text(*(low + size * place), str(digit), fontsize=20, fontweight='bold',
                     ha='center', va='center', path_effects=halo)
         ax.set(title=title, xticks=[], yticks=[])
     return fig

@@ -28,7 +28,7 @@ def _median_std(picture, responses):
     within = picture.min() >= 0 and picture.max() <= 1
     if within and sizes.numel() and sizes.median() > 0:
         inside = ((picture > 0) & (picture < 1)).float()
-        sizes = sizes[-max_pool2d(-inside, 3, stride=1) > 0]
+        sizes = sizes[-max_pool2d(-inside, 3, stride=1) > 0]  # the least of each 3 by 3
     enough = sizes.numel() >= responses.numel() / 3 and sizes.numel()
     return sizes.median().item() / .6745 if enough else math.nan
 

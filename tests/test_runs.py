@@ -609,6 +609,27 @@ def test_what_load_model_says(digits, tmp_path, monkeypatch):
         load_model('mine')
 
 
+def test_a_callback_that_fails_at_the_end_leaves_the_folder_free(digits, tmp_path):
+    class Failing:
+        def after_fit(self, trainer):
+            raise OSError('no room for a report')
+
+    class Last:
+        def after_fit(self, trainer):
+            raise OSError('the last error')
+
+    old = signal.getsignal(signal.SIGTERM)
+    run = Run(tmp_path / 'run', resume=True)
+    for callbacks, a_run in ([Failing()], run), ([run, Failing()], None):
+        with pytest.raises(OSError, match='no room for a report'):
+            train(digits, a_run, epochs=1, callbacks=callbacks)
+        assert signal.getsignal(signal.SIGTERM) == old
+        train(digits, Run(tmp_path / 'run', resume=True), epochs=1)
+    with pytest.raises(OSError, match='the last error') as raised:  # of several, with the first as its context
+        train(digits, epochs=1, callbacks=[Failing(), Failing(), Last()])
+    assert 'no room' in str(raised.value.__context__)
+
+
 # --- drives that can't do everything
 
 @posix

@@ -156,6 +156,16 @@ def test_formulas_are_typeset(site, page):
     assert page.locator('merror').count() == 0
 
 
+def test_formulas_do_not_scroll_up_and_down(site, page):
+    "A box that scrolls sideways, as a wide formula must on a phone, also scrolls up and down if something in it hangs out by a pixel."
+    for name in ('03_training.html', '05_evaluation.html', '09_generation.html'):
+        page.goto((site / name).as_uri())
+        for size in (DESKTOP, PHONE):
+            page.set_viewport_size(size)
+            heights = page.eval_on_selector_all('math[display="block"]', 'all => all.map(one => [one.scrollHeight, one.clientHeight])')
+            assert heights and all(inside <= box for inside, box in heights), f'{name}: {heights}'
+
+
 def test_search_finds_the_bottleneck(site, page):
     page.goto((site / 'index.html').as_uri())
     page.locator('input[type=search]').first.fill('bottleneck')

@@ -19,7 +19,7 @@ from notebooks import ROOT, notebooks_in, read, source
 from site_builder import build
 
 RUN = ROOT / '_build' / 'nbs'
-ALONE = '03_training', '11_scaling'  # they take times
+ALONE = '11_scaling',  # it takes times
 TIME = re.compile(r'\*\*Time\*\* run \d+ s on 2 cores.*?, read \d+ min\.')
 
 
