@@ -55,6 +55,7 @@ def _graph(network):
     for part in (model, graph, *(each for several in parts for each in several)):
         part.ClearField('metadata_props')
         part.ClearField('doc_string')
+    model.ir_version = 8  # the form of ONNX 1.13, which opset 18 came with
     return model
 
 # %% ../nbs/14_export.ipynb #9e5e7650

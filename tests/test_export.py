@@ -127,6 +127,7 @@ def test_the_facts_in_the_file(model, tmp_path):
     assert [p.shape for p in again.parameters()] == [p.shape for p in model.parameters()]
     assert (json.loads(facts['multiple']), json.loads(facts['reach'])) == (again.multiple, again.reach)
     assert onnx.load(tmp_path / 'x.onnx').opset_import[0].version == 18
+    assert onnx.load(tmp_path / 'x.onnx').ir_version == 8  # a runtime of 2023 refuses 10
 
 
 def test_nothing_in_the_file_tells_of_the_machine(tmp_path):
