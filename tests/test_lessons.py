@@ -16,8 +16,8 @@ import re as _re, torch as _torch
 _before = _torch.get_rng_state()
 try:
     exec({code!r}, dict(globals()))
-except AssertionError as error:
-    assert _re.fullmatch({pattern!r}, str(error), _re.S), {name!r} + ': it fails with ' + repr(str(error))
+except AssertionError as _failure:  # Python forgets this name after the clause, so it must not be one of the lesson's
+    assert _re.fullmatch({pattern!r}, str(_failure), _re.S), {name!r} + ': it fails with ' + repr(str(_failure))
 else:
     raise AssertionError({name!r} + ': the check passes on it')
 finally:

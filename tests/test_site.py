@@ -149,6 +149,7 @@ def test_formulas_are_typeset(site, page):
     page.goto((site / '09_generation.html').as_uri())
     formulas = page.locator('math[display="block"]')
     assert formulas.count() >= 3 and page.locator('math:not([display="block"])').count() >= 5
+    page.eval_on_selector_all('details', 'all => all.forEach(one => one.open = true)')
     fractions = page.locator('math[display="block"]:has(mfrac)')
     assert fractions.count() >= 2
     for fraction in fractions.all():
