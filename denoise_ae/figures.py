@@ -234,14 +234,14 @@ def show_projections(
     fig, axes = plt.subplots(1, len(points), figsize=(5.2 * len(points), 5.2),
                              squeeze=False, layout='constrained')
     for ax, (title, xy) in zip(axes[0], points.items()):
-        homes = {}
+        xy, homes = _array(xy)[shown], {}
         for label in np.unique(labels[shown]):
-            of_class, digit = _array(xy)[shown[labels[shown] == label]], int(label)
+            of_class, digit = xy[labels[shown] == label], int(label)
             ax.scatter(*of_class.T, s=22, marker=f'${digit}$', linewidths=0,
                        color=DIGIT_COLORS[digit % 10])
             off = np.linalg.norm(of_class - np.median(of_class, axis=0), axis=1)
             homes[digit] = of_class[off.argmin()]
-        low, size = _array(xy)[shown].min(0), np.ptp(_array(xy)[shown], axis=0).clip(1e-6)
+        low, size = xy.min(0), np.ptp(xy, axis=0).clip(1e-6)
         for digit, place in zip(homes, _apart((np.stack(list(homes.values())) - low) / size)):
             ax.text(*(low + size * place), str(digit), fontsize=20, fontweight='bold',
                     ha='center', va='center', path_effects=halo)
