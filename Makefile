@@ -7,7 +7,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights table specialists bench lock lint release
+.PHONY: help course test lab site save export weights table bottleneck specialists bench classroom grade stick lock lint release
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -54,11 +54,23 @@ table: $(VENV)/.installed  ## make the σ-table on all test digits anew, half an
 	$(BIN)/python tools/table.py
 	$(BIN)/python tools/weights.py --cards
 
+bottleneck: $(VENV)/.installed  ## train autoencoders with more and fewer numbers in the middle, some hours
+	$(BIN)/python tools/bottlenecks.py
+
 specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 3 hours
 	$(BIN)/python tools/specialists.py
 
 bench: $(VENV)/.installed  ## measure the speed beside other libraries, about 10 minutes
 	$(BIN)/python tools/bench.py
+
+classroom: $(VENV)/.installed  ## make copies, assignments, slides, handouts and plans for a class, in _class/
+	$(BIN)/python tools/classroom.py
+
+grade: $(VENV)/.installed  ## mark what students handed in: make grade SUBMISSIONS=folder LESSON=01
+	$(BIN)/python tools/grade.py "$(SUBMISSIONS)" --lesson $(LESSON) $(if $(OUT),--out "$(OUT)") $(if $(ANONYMOUS),--anonymous)
+
+stick: $(VENV)/.installed  ## make _stick/, a folder that sets the course up with no network; 4 GB to fetch
+	$(BIN)/python tools/stick.py $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(PYTHONS),--python $(PYTHONS))
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

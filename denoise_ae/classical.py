@@ -90,7 +90,8 @@ CLASSICAL = {
     'total variation': (total_variation, [
         .04, .06, .08, .1, .12, .15, .2, .3, .4, .5, .7, 1., 1.5, 2.]),
     'non-local means': (non_local_means, [
-        (h, k * h) for h in (.08, .11, .15, .2, .25, .3, .4, .5, .7, 1., 1.4) for k in (0, 2)]),
+        (h, k * h) for k in (0, 1.25, 2)
+        for h in (.08, .11, .15, .2, .25, .3, .4, .5, .7, 1., 1.4)]),
     'BM3D': (bm3d, [.08, .1, .13, .16, .2, .25, .3, .4, .5, .6, .7, .85, 1., 1.2])}
 
 # %% ../nbs/inside/classical.ipynb #589121ee

@@ -186,8 +186,8 @@ _tables = files('denoise_ae') / 'results'
 
 
 def results(
-    # 'sigma', made by `make table`; 'specialists', by `make specialists`; 'training',
-    # 'inference' or 'quality', by `make bench`
+    # 'sigma', made by `make table`; 'bottleneck' and 'specialists', by commands of these
+    # names; 'training', 'inference' or 'quality', by `make bench`
     name: str = 'sigma',
 ) -> pd.DataFrame:  # the table
     "A table of measurements in the package. Raises a `ValueError` for an unknown name."

@@ -1,4 +1,4 @@
-"""Every notebook runs from top to bottom through nbdev, and every exercise's check tells a stub from a solution."""
+"""Every notebook runs from top to bottom through nbdev, every exercise's check tells a stub from a solution, and teach/ is about the lessons."""
 import json
 import re
 import subprocess
@@ -8,25 +8,8 @@ import pytest
 import teaching
 from conftest import LESSONS, NOTEBOOKS, ROOT
 from notebooks import read
-from teaching import exercises, notes, pattern
-
-# The generators are put back, so that the lesson goes on as if no answer had been tried.
-MUST_FAIL = '''
-import re as _re, torch as _torch
-_before = _torch.get_rng_state()
-try:
-    exec({code!r}, dict(globals()))
-except AssertionError as _failure:  # Python forgets this name after the clause, so it must not be one of the lesson's
-    assert _re.fullmatch({pattern!r}, str(_failure), _re.S), {name!r} + ': it fails with ' + repr(str(_failure))
-else:
-    raise AssertionError({name!r} + ': the check passes on it')
-finally:
-    _torch.set_rng_state(_before)
-'''
-
-
-def code_cell(source, name):
-    return {'cell_type': 'code', 'id': name, 'metadata': {}, 'outputs': [], 'execution_count': None, 'source': source}
+from teaching import exercises, folds, misconceptions, mismatches, notes, pattern, quiz, when_lost, without_folds
+from tried import add_answers, code_cell, run_notebook
 
 
 @pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=[pytest.mark.alone] * (path.stem == '11_scaling'))
@@ -34,17 +17,8 @@ def code_cell(source, name):
 def test_notebook_and_its_exercises(path, tmp_path):
     "A check fails on the stub and on each wrong answer in teach/, with the message that is told there, and passes on the solution."
     notebook = read(path)
-    for n, exercise in reversed(list(enumerate(exercises(notebook), 1))):
-        told = notes(path.stem)[exercise.title]
-        answers = [('the stub', told.stub, f'{exercise.stub}\n{exercise.check}')]
-        answers += [(wrong['name'], wrong['fails'], exercise.with_answer(wrong['code'])) for wrong in told.wrong]
-        fail = [MUST_FAIL.format(code=code, pattern=pattern(fails), name=f'{exercise.title}, {name}') for name, fails, code in answers]
-        added = [*fail, exercise.with_answer(exercise.solution)]
-        notebook['cells'][exercise.place + 1:exercise.place + 1] = [code_cell(code, f'answer-{n}-{k}') for k, code in enumerate(added)]
-    copy = tmp_path / path.name
-    copy.write_text(json.dumps(notebook), encoding='utf-8')
-    run = subprocess.run([sys.executable, '-c', 'import sys; from nbdev.test import test_nb; sys.exit(not test_nb(sys.argv[1])[0])', str(copy)],
-                         capture_output=True, text=True, cwd=ROOT)
+    found = list(exercises(notebook))
+    run = run_notebook(add_answers(notebook, found, notes(path.stem) if found else {}), tmp_path / path.name)
     assert run.returncode == 0, run.stderr[-4000:]
 
 
@@ -60,15 +34,83 @@ def test_each_exercise_has_wrong_answers_and_each_message_of_its_check_is_met(pa
             assert any(re.fullmatch(pattern(message), each) for each in met), f'{title}: no wrong answer is told {message!r}'
 
 
+@pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
+def test_what_a_teacher_has_beside_a_lesson_is_about_this_lesson(path):
+    assert not mismatches(path)
+
+
 def test_what_is_not_in_its_form_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(teaching, 'ROOT', tmp_path)
     (tmp_path / 'teach').mkdir()
-    wrong = teaching.FORM[teaching.FORM.index('### wrong'):]
-    (tmp_path / 'teach' / 'fine.md').write_text(f'{teaching.FORM}\n{wrong}\n{teaching.FORM.replace("Exercise 1", "Exercise 2")}', encoding='utf-8')
-    assert [len(each.wrong) for each in notes('fine').values()] == [2, 1]
-    (tmp_path / 'teach' / 'slip.md').write_text(f'{teaching.FORM}\n{wrong.replace("Tells", "tells")}', encoding='utf-8')
-    with pytest.raises(ValueError, match='slip.md, line 16: from here on'):
-        notes('slip')
+    first = teaching.FORM[teaching.FORM.index('## Exercise 1'):]
+    wrong = first[first.index('### wrong'):]
+    slips = {'minutes: 10\n\n': (9, ''), 'minutes: 10': (9, 'minutes: ten'), 'Tells': (15, 'tells'), 'Say: ': (3, 'Says: '), 'When ': (1, 'If ')}
+    for n, (right, (line, slip)) in enumerate(slips.items()):
+        (tmp_path / 'teach' / f'slip{n}.md').write_text(teaching.FORM.replace(right, slip), encoding='utf-8')
+        with pytest.raises(ValueError, match=f'slip{n}.md, line {line}: from here on'):
+            notes(f'slip{n}')
+    (tmp_path / 'teach' / 'fine.md').write_text(f'{teaching.FORM}\n{wrong}\n{first.replace("Exercise 1", "Exercise 2")}', encoding='utf-8')
+    assert [(len(each.wrong), each.minutes) for each in notes('fine').values()] == [(2, 10), (1, 10)]
+    assert misconceptions('fine') == [('A heading of the lesson', 'what is often believed\n\nSay: what helps')]
+    assert when_lost('fine') == 'what to show again, and what to skip.'
+    with pytest.raises(ValueError, match='none.md is missing'):
+        notes('none')
+
+
+def test_a_heading_that_one_side_lacks_is_named(tmp_path, monkeypatch):
+    path = next(path for path in LESSONS if path.stem == '01_noise')
+    told = (ROOT / 'teach' / '01_noise.md').read_text(encoding='utf-8')
+    monkeypatch.setattr(teaching, 'ROOT', tmp_path)
+    (tmp_path / 'teach').mkdir()
+    parts = re.split('^(?=## )', told, flags=re.M)
+    two = [n for n, part in enumerate(parts) if part.startswith('## Exercise 2')][0]
+    line = told[:told.index('## Exercise 2')].count('\n') + 1
+    cases = {
+        told.replace('## Exercise 2: ', '## Exercise 2: not '): [
+            f"01_noise.md, line {line}: the lesson has no heading 'Exercise 2: not ", 'Exercise 2: another noise'],
+        ''.join(parts[:two] + parts[two + 1:]): ["'Exercise 2: another noise, equally strong' of the lesson is missing"],
+        ''.join(parts[:two] + [parts[two + 1], parts[two]] + parts[two + 2:]): ['the headings stand in another order'],
+        re.sub('^## (?!Exercise 1)', '## Not ', told, count=1, flags=re.M): ["line 3: the lesson has no heading 'Not "],
+        ''.join(parts[1:]): ["line 1: it must begin with 'When half"],
+        ''.join(parts[:1] + [part for part in parts if part.startswith('## Exercise ')]): ['fewer than two misconceptions'],
+    }
+    for text, expected in cases.items():
+        (tmp_path / 'teach' / '01_noise.md').write_text(text, encoding='utf-8')
+        said = mismatches(path)
+        assert len(said) == len(expected) and all(each in one for each, one in zip(expected, said)), said
+
+
+def test_a_quiz_is_read_and_its_answers_can_be_taken_out():
+    "Also where a fold shares a cell with the next heading; a proof that is folded is no answer."
+    proof = '<details><summary>The reason is short</summary>\n\nIt is.\n\n</details>'
+    cell = f"""{proof}
+
+<details><summary>Solution</summary>
+
+secret
+
+</details>
+
+## Quiz
+
+1. One?
+2. Two, and
+   more?
+
+<details><summary>Answers</summary>
+
+1. Yes.
+2. No.
+
+</details>
+
+## Further reading"""
+    notebook = {'cells': [{'cell_type': 'markdown', 'source': f'# A lesson\n\n{cell}'}]}
+    assert quiz(notebook) == [('One?', 'Yes.'), ('Two, and\n   more?', 'No.')]
+    assert folds(cell) == ['secret', '1. Yes.\n2. No.']
+    assert without_folds(cell) == f'{proof}\n\n## Quiz\n\n1. One?\n2. Two, and\n   more?\n\n## Further reading'
+    with pytest.raises(ValueError, match='A lesson: its quiz has 2 questions and 1 folded'):
+        quiz({'cells': [{'cell_type': 'markdown', 'source': f'# A lesson\n\n{cell}'.replace('2. No.\n', '')}]})
 
 
 def test_a_failing_cell_is_named(tmp_path):
