@@ -68,6 +68,12 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope='session')
+def chromium():
+    "The path of a browser, for tests that are skipped where there is none."
+    return CHROMIUM or pytest.skip('no Chromium: apt-get install chromium, or name a browser in the variable CHROMIUM')
+
+
 @pytest.fixture(scope='module')
 def browser():
     assert CHROMIUM, 'this test needs Chromium: apt-get install chromium, or name a browser in the variable CHROMIUM'

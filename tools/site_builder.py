@@ -1,12 +1,10 @@
 """Build the site from the notebooks with their saved outputs: python tools/site_builder.py [--out FOLDER] [NOTEBOOKS]"""
 import argparse
-import html
 import re
 import shutil
 import typing
 from pathlib import Path
 
-import latex2mathml.converter
 import typing_extensions
 from nbdev.config import get_config
 from nbdev.serve import proc_nbs
@@ -14,6 +12,7 @@ from smalldocs.api import Settings, build as build_api
 from smalldocs.config import load
 from smalldocs.site import Site
 
+from markup import typeset
 from notebooks import ROOT, notebooks_in, read, source
 from denoise_ae.cli import help_texts
 
@@ -44,16 +43,6 @@ def add_what_is_made(folder, notebooks):
             place = 'the room' if origin[0].startswith('inside/') else 'the lesson'
             head, body = page.read_text(encoding='utf-8').split('\n---\n', 1)
             page.write_text(f'{head}\n---\n\nExplained and tried out in {place} [{origin[1]}](../{origin[0]}).\n{body}', encoding='utf-8')
-
-
-def typeset(page):
-    "Turn TeX into MathML, which browsers draw themselves, and drop the links to KaTeX on another host."
-    def convert(match):
-        display = 'block' if match[1] == 'display' else 'inline'
-        math = latex2mathml.converter.convert(html.unescape(match[2]).strip()[2:-2].strip(), display=display)
-        return math.replace('<math ', '<math tabindex="0" ') if display == 'block' else math  # long ones scroll, by keyboard too
-    page = re.sub(r'<span class="math (inline|display)">(.*?)</span>', convert, page, flags=re.S)
-    return re.sub(r'<(link|script)[^>]*katex[^>]*>(</script>)?\n?', '', page)
 
 
 def search_from_a_folder(out):
