@@ -67,10 +67,11 @@ classroom: $(VENV)/.installed  ## make copies, assignments, slides, handouts and
 	$(BIN)/python tools/classroom.py
 
 grade: $(VENV)/.installed  ## mark what students handed in: make grade SUBMISSIONS=folder LESSON=01
+	$(if $(and $(SUBMISSIONS),$(LESSON)),,$(error say whose work and which lesson: make grade SUBMISSIONS=folder LESSON=01))
 	$(BIN)/python tools/grade.py "$(SUBMISSIONS)" --lesson $(LESSON) $(if $(OUT),--out "$(OUT)") $(if $(ANONYMOUS),--anonymous)
 
 stick: $(VENV)/.installed  ## make _stick/, a folder that sets the course up with no network; 4 GB to fetch
-	$(BIN)/python tools/stick.py $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(PYTHONS),--python $(PYTHONS))
+	$(BIN)/python tools/stick.py $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(PYTHONS),--python $(PYTHONS)) $(if $(NO_SITE),--no-site)
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

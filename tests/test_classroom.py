@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import assignments
 import classroom
@@ -14,10 +15,11 @@ import nbformat
 import pytest
 import slices
 from conftest import LESSONS, NOTEBOOKS, ROOT
+from deck import Deck
 from filelock import FileLock
 from notebooks import read, source
 from pdf_text import text_of_pdf
-from teaching import exercises, folds, headings, misconceptions, notes, without_folds
+from teaching import exercises, folds, headings, misconceptions, notes, when_lost, without_folds
 from tried import add_answers, code_cell, run_notebook
 
 QUICK = '00_data', '01_noise', '15_cli'
@@ -87,6 +89,22 @@ def test_no_line_of_a_solution_or_an_answer_is_in_anything_a_student_gets(kit):
     whole = {path for path in known if list(leaks(path, hidden))}
     for folder in ('instructor', 'assignments/otter', 'assignments/nbgrader', 'handouts/answers'):
         assert sum((kit / folder) in path.parents for path in whole) == len(LESSONS), f'{folder}: there the search finds what is there'
+
+
+def test_no_hint_for_teachers_is_in_anything_a_student_gets(kit):
+    "Neither what is often believed nor what to do when half the class is lost: what of them the lessons do not say themselves."
+    shown = ''.join(''.join(source(cell).split()) for path in NOTEBOOKS for cell in read(path)['cells'])
+    hints = {path.stem: [{each for each in pieces(text) if each not in shown} for text in [when_lost(path.stem), *(text for _, text in misconceptions(path.stem))]]
+             for path in LESSONS}
+    assert all(len(found) > 2 and all(found) for found in hints.values()), 'each can be looked for'
+    hidden = {name: (set().union(*found), set().union(*found)) for name, found in hints.items()}
+    for path in (path for pattern in FOR_STUDENTS for path in kit.glob(pattern) if path.is_file()):
+        assert not list(leaks(path, hidden)), path.relative_to(kit)
+        assert not re.search('Often believed|half the class is lost', path.read_text(encoding='utf-8')), path.relative_to(kit)
+    for path in LESSONS:
+        text = text_in(kit / 'instructor' / 'slides' / f'{path.stem}.html')
+        assert all(any(each in text for each in hint) for hint in hints[path.stem]), f'{path.stem}: the slides to show have them all'
+        assert len(Deck(path).slides()) == len(Deck(path, for_teachers=True).slides()), 'otherwise they are the same'
 
 
 def test_nor_is_it_in_the_handouts_as_pdf(tmp_path, chromium, monkeypatch):
@@ -274,6 +292,33 @@ def test_the_index_leads_to_what_is_there(kit):
         assert (kit / name).is_dir()
 
 
+def test_what_was_made_is_kept_where_it_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / 'class'
+
+    def make(meanwhile=lambda: None):
+        with folders.replaced(folder) as new:
+            (new / 'x.txt').write_text('new', encoding='utf-8')
+            meanwhile()
+    make()
+    (tmp_path / 'class-2').mkdir()
+    with pytest.raises(ValueError, match=r'x.txt was not made here or was changed since.* What was made now is in .*class-3$'):
+        make(lambda: (folder / 'x.txt').write_text('a word', encoding='utf-8'))
+    assert (folder / 'x.txt').read_text(encoding='utf-8') == 'a word' and (tmp_path / 'class-3' / 'x.txt').read_text(encoding='utf-8') == 'new'
+    folders.check(tmp_path / 'class-3')  # known as made here
+    (folder / 'x.txt').write_text('new', encoding='utf-8')
+    rename = Path.rename
+    for held in (folder, folder / 'new'):  # whose files another program has open: the old one, or the new one as it takes its place
+        def refused(self, to, held=held):
+            if self == held or self.name == held.name and to == folder:
+                raise PermissionError(13, 'used by another process', str(self))
+            return rename(self, to)
+        monkeypatch.setattr(Path, 'rename', refused)
+        with pytest.raises(ValueError, match=r'used by another process.*close what has one of its files open. What was made now is in .*class-[45]$'):
+            make()
+        assert (folder / 'x.txt').read_text(encoding='utf-8') == 'new', 'as it was'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['class', *(f'class-{number}' for number in (2, 3, 4, 5))]
+
+
 def test_what_others_put_there_is_not_lost(tmp_path):
     folder = tmp_path / 'class'
     for content in ('one', 'two'):
@@ -298,6 +343,12 @@ def test_what_others_put_there_is_not_lost(tmp_path):
     assert (folder / 'a' / 'x.txt').read_text(encoding='utf-8') == 'two', 'as it was'
     make()
     assert not (folder / 'a').exists() and [path.name for path in tmp_path.iterdir()] == ['class']
+    record = (folder / folders.RECORD).read_text(encoding='utf-8')
+    for damaged in (record[:-5], '[]', ''):
+        (folder / folders.RECORD).write_text(damaged, encoding='utf-8')
+        with pytest.raises(ValueError, match=r'made-here.json is damaged.*move the folder to another place, or name another one with --out'):
+            make()
+    assert (folder / 'y').read_text(encoding='utf-8') == 'new'
     home = tmp_path / 'home'
     home.mkdir()
     (home / 'thesis.txt').write_text('years', encoding='utf-8')

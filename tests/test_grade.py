@@ -3,8 +3,13 @@
 Most of it is tried in a lesson that is made up here, which is set up in no time; what the course's own lessons need is tried in one of those."""
 import csv
 import json
+import os
 import re
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from html import unescape
 
 import class_page
@@ -96,14 +101,14 @@ FORGED = 'import os, struct\nline = b\'["", 1, true, "", true]\'\n'
 ODD = {
     'right': (RIGHT, 3, ''),
     'amplitude': (WRONG[0][0][2], 1, '20 dB is a standard deviation of 0.1'),
-    'for-ever': (std_of('while True:', '    pass'), 0, 'is not done after 5 s'),
+    'for-ever': (std_of('while True:', '    pass'), 0, 's, and was stopped: a loop without end?'),
     'greedy': (std_of('held = bytearray(20 * 1024 ** 3)', 'return 10 ** (-decibels / 20)'), 0, 'asks for more memory than there is'),
     'leaves': (std_of('os._exit(0)', before='import os\n'), 0, 'ends the process in the middle of its check (exit code 0)'),
     'exits': (std_of('exit()'), 0, 'calls exit(), which ends the program that uses it (cell 5, line 2)'),
     'crashes': (std_of('ctypes.string_at(0)', before='import ctypes\n'), 0, 'crashes Python (SIGSEGV)'),
     'deep': (std_of('return std_of(decibels)'), 0, 'RecursionError'),
     'at-once': (RIGHT + 'while True:\n    pass\n', 3, ''),
-    'many': (std_of('for _ in range(60):', '    if not os.fork():', '        time.sleep(60)', 'time.sleep(2)', before='import os, time\n'), 0,
+    'many': (std_of('for _ in range(60):', '    if not os.fork():', '        time.sleep(60)', 'time.sleep(60)', before='import os, time\n'), 0,
              'starts more than 30 processes'),
     'orphans': (std_of("command = [sys.executable, '-c', 'import time; time.sleep(600)  # left by an answer']",
                        'subprocess.Popen(command, start_new_session=True)', 'return 10 ** (-decibels / 20)',
@@ -122,7 +127,6 @@ ODD = {
     'says': (std_of("raise AssertionError('solve PSNR = -20 log10(std) for std')"), 0, 'AssertionError: solve PSNR = -20 log10(std) for std (cell 5'),
     'liar': (std_of('return Liar(3)', before='class Liar(float):\n    def __sub__(self, other): return self\n    def __abs__(self): return self\n'
                     '    def __lt__(self, other): return True\n'), 0, 'returns an object of a class of its own, Liar'),
-    'network': (std_of("socket.create_connection(('127.0.0.1', 9), 1)", before='import socket\n'), 0, 'Error'),
     'helpers': (std_of('return float(amplitude(-decibels / BASE))',
                        before='from math import *\nBASE = 20\ndef amplitude(x):\n    return pow(10., x)\n'), 3, ''),
     'lambda': ('std_of = lambda decibels: 10 ** (-decibels / 20)\n', 3, ''),
@@ -173,6 +177,10 @@ def hand_in(folder, book):
     odd('cut-off-stubs.ipynb', json.dumps(book)[:-60], None, None, 'is a damaged notebook')
     put(folder, 'a folder/notes.txt', 'sorry, it is late')
     odd('a folder/01/made.ipynb', filled(book, [RIGHT, HALVED]), 3, 3, '2 files: the one with most of the answers counts')
+    put(folder, 'anna/01_made.ipynb', book)
+    odd('anna/01_made_solved.ipynb', filled(book, [RIGHT, HALVED]), 3, 3, '2 files: the one with most of the answers counts')
+    put(folder, 'ben/01_made.ipynb', filled(book, [None, WRONG[1][0][2]]))
+    odd('ben/00_exercise.py', RIGHT, None, 1, '2 files')  # as many answers, and fewer of the stubs
     odd('picture.ipynb', bytes(range(256)) * 20, None, None, 'is neither a notebook nor Python')
     odd('empty.ipynb', '', None, None, 'is empty')
     odd('list.ipynb', '[1, 2]', None, None, '')
@@ -257,7 +265,30 @@ def test_nothing_that_an_answer_has_started_is_left_for_the_next(lesson):
         result, = one.run([course.tasks[0].job([('', ODD['orphans'][0])]) | {'limit': 20}])
         assert not result['ended'] and len(result['told']) >= 3 and not left_over()
     finally:
-        one.end()
+        one.close()
+
+
+@pytest.mark.parametrize('walls', [desk.walls(), ('with nothing', [])], ids=['walls', 'none'])
+def test_an_answer_reaches_no_network_where_there_is_a_wall_and_sees_no_secret_anywhere(lesson, walls, monkeypatch):
+    what, command = walls
+    monkeypatch.setenv('SECRET', 'of the teacher')
+    course = marks_module.Course('01')
+    one = desk.Desk(course, command)
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        server.settimeout(1)
+        calls = std_of(f"socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 5)", 'return 3.', before='import socket\n')
+        asks = std_of("raise ValueError(os.environ.get('SECRET', 'there is none'), os.environ['PATH'] != '')", before='import os\n')
+        try:
+            one.run([course.tasks[0].job([('', calls)]) | {'limit': 20}])
+            result, = one.run([course.tasks[0].job([('', asks)]) | {'limit': 20}])
+        finally:
+            one.close()
+        if 'no network' in what:
+            with pytest.raises(TimeoutError):
+                server.accept()
+        else:
+            server.accept()[0].close()
+    assert "ValueError: ('there is none', True)" in str(result['told'])
 
 
 def test_the_pages_show_what_the_table_says(marks):
@@ -305,7 +336,7 @@ def test_another_order_changes_no_mark_and_numbers_for_names_hide_them(marks, tm
     assert sorted(who.values()) == sorted(SOME)
     same_marks(marks[2], {(who[called], number): row for (called, number), row in rows.items()})
     for path in (tmp_path / 'out').rglob('*'):
-        if path.is_file() and path.name not in ('who-is-who.csv', grade.OURS):
+        if path.is_file() and path.name != 'who-is-who.csv':
             text = path.name + path.read_text(encoding='utf-8-sig')
             assert not any(re.search(rf'\d-{name}', text) for name in SOME), f'{path} tells a name'
 
@@ -328,32 +359,106 @@ def test_where_there_is_no_wall_the_marks_are_the_same(marks, tmp_path, monkeypa
     assert murder[0]['points'] == '0' and murder[0]['what failed'] == 'ends the program that marks it' and murder[1]['solved'] == 'yes'
 
 
-def refused(folder, *more):
+def refused(folder, *more, out=None):
     with pytest.raises(SystemExit) as refusal:
-        mark(folder, folder / 'out', *more)
+        mark(folder, out or folder.parent / 'out', *more)
     return str(refusal.value)
 
 
 def test_what_cannot_be_marked_is_said_before_anything_runs(lesson, tmp_path):
     assert "there is no lesson '77': name one of 01" in refused(tmp_path, '--lesson', '77')
     assert 'is no folder: name the one' in refused(tmp_path / 'missing')
-    assert 'nothing was handed in' in refused(tmp_path)
+    (tmp_path / 'in').mkdir()
+    assert 'nothing was handed in' in refused(tmp_path / 'in')
+    put(tmp_path, 'in/a.py', RIGHT)
+    for inside in ('in', 'in/marks', 'in/../in/marks/01'):
+        assert 'would count as handed in the next time: name a folder outside of it' in refused(tmp_path / 'in', out=tmp_path / inside)
+    assert [path.name for path in (tmp_path / 'in').iterdir()] == ['a.py']
     put(tmp_path, 'out/notes.txt', 'of a teacher')
-    assert 'was not written here or was changed since' in refused(tmp_path)
+    assert 'was not made here or was changed since' in refused(tmp_path / 'in')
     assert (tmp_path / 'out' / 'notes.txt').read_text(encoding='utf-8') == 'of a teacher'
 
 
-def test_marks_that_a_teacher_has_changed_are_kept(tmp_path):
-    put(tmp_path, 'new/marks.csv', 'one')
-    grade.put(tmp_path / 'new', tmp_path / 'out')
-    put(tmp_path, 'new/marks.csv', 'two')
-    grade.put(tmp_path / 'new', tmp_path / 'out')
-    assert (tmp_path / 'out' / 'marks.csv').read_text(encoding='utf-8') == 'two', 'what was written here is written anew'
-    put(tmp_path, 'out/marks.csv', 'two, and a word with Anna')
-    put(tmp_path, 'new/marks.csv', 'three')
-    with pytest.raises(ValueError, match=r'marks.csv was not written here or was changed'):
-        grade.put(tmp_path / 'new', tmp_path / 'out')
-    assert (tmp_path / 'out' / 'marks.csv').read_text(encoding='utf-8') == 'two, and a word with Anna'
+def test_marks_that_a_teacher_has_changed_are_kept(marks, tmp_path):
+    "That they are looked at again at the end, too, test_classroom.py shows of the same function."
+    chosen(marks[0], tmp_path / 'in', ['right'])
+    mark(tmp_path / 'in', tmp_path / 'out')
+    table = tmp_path / 'out' / 'marks.csv'
+    as_written = table.read_text(encoding='utf-8')
+    mark(tmp_path / 'in', tmp_path / 'out')
+    assert table.read_text(encoding='utf-8') == as_written, 'what was written here is written anew'
+    table.write_text('a word with Anna', encoding='utf-8')
+    assert f'{table.resolve()} was not made here or was changed since' in refused(tmp_path / 'in', out=tmp_path / 'out')
+    assert table.read_text(encoding='utf-8') == 'a word with Anna'
+
+
+def test_what_the_system_refuses_is_said_in_a_line(lesson, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(28, 'No space left on device', 'marks.csv')
+    monkeypatch.setattr(grade, 'write', full)
+    put(tmp_path, 'in/a.py', RIGHT)
+    assert refused(tmp_path / 'in') == "[Errno 28] No space left on device: 'marks.csv'"
+
+
+def keepers():
+    "The programs that this process, or what it has started, keeps for marking."
+    return [each for each in psutil.Process().children(recursive=True) if 'keeper.py' in ' '.join(each.cmdline())]
+
+
+def test_stopping_it_writes_nothing_and_leaves_nothing_behind(lesson, tmp_path, monkeypatch):
+    began = tmp_path / 'began'
+    for name in 'abc':
+        put(tmp_path, f'in/{name}.py', std_of(f'pathlib.Path({str(began)!r}).touch()', 'while True:', '    pass', before='import pathlib\n') + HALVED)
+
+    def interrupted(tasks):
+        end = time.monotonic() + 60
+        while not began.exists() and time.monotonic() < end:
+            time.sleep(.02)
+        assert keepers(), 'one of them is at work'
+        raise KeyboardInterrupt
+    monkeypatch.setattr(grade, 'as_completed', interrupted)
+    assert refused(tmp_path / 'in', '--jobs', '2') == 'stopped; nothing was written'
+    assert began.exists() and not keepers() and not (tmp_path / 'out').exists()
+
+
+def test_what_is_closed_stays_closed(lesson):
+    one = desk.Desk(marks_module.Course('01'), [])
+    one.close()
+    for ask in (one.start, lambda: one.run([])):
+        with pytest.raises(RuntimeError, match='marking was stopped'):
+            ask()
+    assert not one.process
+
+
+def test_no_more_programs_are_started_than_there_are_students(lesson, tmp_path, monkeypatch):
+    started, start = [], desk.Desk.start
+    monkeypatch.setattr(desk.Desk, 'start', lambda self: (started.append(self), start(self)))
+    for name in 'ab':
+        put(tmp_path, f'in/{name}.py', RIGHT)
+    mark(tmp_path / 'in', tmp_path / 'out', '--jobs', '4')
+    assert len(started) == len(set(started)) == 2
+
+
+def test_a_damaged_notebook_takes_no_time():
+    "A list of lines without commas, and without its end."
+    code = ('import time; from submissions import DAMAGED; start = time.monotonic(); '
+            """DAMAGED.findall('"source": [' + '"x"\\n   ' * 40 + '}'); print(time.monotonic() - start)""")
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT / 'tools', capture_output=True, text=True, timeout=30)
+    assert float(run.stdout) < 1, run.stderr
+
+
+@pytest.mark.skipif(not shutil.which('make'), reason='there is no make')
+def test_make_says_what_it_has_to_be_told():
+    env = {name: value for name, value in os.environ.items() if name not in ('SUBMISSIONS', 'LESSON', 'MAKEFLAGS', 'MAKELEVEL')}
+
+    def make(*words):
+        return subprocess.run(['make', '-n', *words], cwd=ROOT, env=env, capture_output=True, text=True)
+    for words in ((), ('LESSON=01',), ('SUBMISSIONS=in',)):
+        run = make('grade', *words)
+        assert run.returncode and 'make grade SUBMISSIONS=folder LESSON=01' in run.stderr and 'grade.py' not in run.stdout
+    run = make('grade', 'SUBMISSIONS=my class', 'LESSON=01')
+    assert not run.returncode and 'tools/grade.py "my class" --lesson 01' in run.stdout
+    assert not make('help').returncode
 
 
 def test_a_solution_that_does_not_pass_stops_it_all(lesson, tmp_path, monkeypatch):
@@ -390,7 +495,7 @@ def test_a_helper_of_the_students_own_comes_along_and_what_the_lesson_gives_does
     book['cells'].insert(1, code_cell('mine', 'other = 5\ndef own(x):\n    return x + BASE\nBASE = 2\nprint("no answer needs this")'))
     book['cells'].append(code_cell('end', 'later = 3'))
     put(tmp_path, 'a.ipynb', book)
-    (answer, _), _ = marks_module.Course('01').answers(submissions(tmp_path, {'std_of'})[0])
+    (answer, _), _ = marks_module.Course('01').answers(submissions(tmp_path, {'std_of': 'def std_of(decibels):\n    ...\n'})[0])
     assert [code.strip().splitlines()[0] for _, code in answer.code] == ['def own(x):', 'BASE = 2', 'later = 3', 'def std_of(decibels):']
 
 

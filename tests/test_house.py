@@ -1,5 +1,6 @@
 """How the house is built: what crosses from one module into another, and what is loaded when one name is wanted."""
 import ast
+import configparser
 import graphlib
 import importlib
 import re
@@ -109,6 +110,17 @@ def test_imports_point_one_way():
         needed[name] = found
     order = list(graphlib.TopologicalSorter(needed).static_order())
     assert len(order) == len(MODULES) and order[-1] == 'cli' and not needed['checks']
+
+
+def test_the_table_of_packages_says_why_each_is_needed():
+    "Those of settings.ini, and no other."
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / 'settings.ini', encoding='utf-8')
+    wanted = {Requirement(line).name for key, lines in settings['DEFAULT'].items() if key.endswith('requirements') for line in lines.strip().splitlines()}
+    text = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8').partition('## Why each package is needed\n')[2].partition('\n## ')[0]
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if re.match(r'\| (?!Package|Extra)', line)]
+    named = [name for row in rows for name in row[-2].split(', ')]
+    assert set(named) == wanted and len(named) == len(wanted) > 30 and all(row[-1] for row in rows)
 
 
 HEAVY = 'sklearn', 'scipy', 'pandas', 'matplotlib'

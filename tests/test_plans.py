@@ -9,6 +9,7 @@ import pytest
 import schedule
 from axe_playwright_python.sync_playwright import Axe
 from conftest import LESSONS, ROOT
+from ending import LIMIT
 from schedule import tomllib
 from teaching import headings
 
@@ -60,7 +61,7 @@ def texts(page):
 
 def test_there_is_a_plan_for_a_term_for_a_day_and_for_a_single_lesson(plans):
     sizes = {plan['title']: [meeting['minutes'] for meeting in plan['meeting']] for plan in plans}
-    assert sizes == {'A term': [90] * 12, 'One day': [420], 'One lesson': [90]}
+    assert sizes.items() >= {'A term': [90] * 12, 'One day': [420], 'One lesson': [90]}.items(), 'and a teacher may add plans'
     lesson = next(plan for plan in plans if plan['title'] == 'One lesson')['meeting'][0]
     assert len({block['lesson'] for block in lesson['blocks'] if 'lesson' in block}) == 1
     taught = {block['lesson'] for plan in plans for meeting in plan['meeting'] for block in meeting['blocks'] if 'lesson' in block}
@@ -94,6 +95,13 @@ def test_reading_is_shared_out_among_the_headings(known):
     ('minutes = 6', 'minutes = 1', "meeting 1, block 1: it has 1 minutes and needs"),
     ('minutes = 2,', 'minutes = 0,', "meeting 1, block 3: it has 0 minutes and needs 1"),
     ('minutes = 2,', 'minutes = "2",', "meeting 1, block 3: write its minutes as a whole number"),
+    ('minutes = 2,', 'minutes = true,', "meeting 1, block 3: write its minutes as a whole number"),
+    ('minutes = 20', 'minutes = "20"', "'Small', meeting 1: write its minutes as a whole number, without quotes"),
+    ('minutes = 20', 'minutes = 20.5', "'Small', meeting 1: write its minutes as a whole number, without quotes"),
+    ('who =', 'start = "9"\nwho =', "'Small': write start as \"9:00\""),
+    ('who =', 'start = "24:00"\nwho =', "'Small': write start as \"9:00\""),
+    ('who =', 'start = ""\nwho =', "'Small': write start as \"9:00\""),
+    ('who =', 'start = 09:00:00\nwho =', "'Small': write start as \"9:00\""),
     ('[1, 3]', '[1, 5]', "meeting 1, block 2: 01_noise has no exercise 5: it has 4"),
     ('["Decibels"]', '["Decibel"]', "meeting 1, block 1: 01_noise has no heading 'Decibel': write one of 'Add a random number to each pixel', "),
     ('"01_noise", exercises', '"01", exercises', "meeting 1, block 2: there is no lesson '01': write one of 00_data, 01_noise, "),
@@ -159,11 +167,18 @@ def test_the_guide_takes_what_is_often_believed_from_the_files_of_the_lessons(pa
     assert all(plain(f'{lesson.short} {lesson.seconds} {lesson.minutes} {lesson.exercises[0][1]}') in text for lesson in known.values())
 
 
+def test_the_guide_says_what_a_slip_of_a_student_can_do():
+    "No more is promised than the limits keep: those of time, of memory, and of single files."
+    text = re.search('^## Where students\' code should run\n(.*?)^## ', (TEACH / 'guide.md').read_text(encoding='utf-8'), re.M | re.S)[1]
+    assert f'up to {LIMIT / 1024 ** 3:.0f} GB for each of the students' in text
+    assert 'the disk, which many files together can fill' in text and 'stop or fill' not in text
+
+
 def test_slides_are_linked_to_where_they_are(tmp_path):
     assert 'slides/' not in plan_pages.pages(tmp_path)['plan.html']
-    (tmp_path / 'slides').mkdir()
-    (tmp_path / 'slides' / '01_noise.html').touch()
-    assert set(re.findall(r'href="(slides/[^"]+)"', plan_pages.pages(tmp_path)['plan.html'])) == {'slides/01_noise.html'}
+    (tmp_path / 'instructor' / 'slides').mkdir(parents=True)
+    (tmp_path / 'instructor' / 'slides' / '01_noise.html').touch()
+    assert set(re.findall(r'href="([^"]*slides/[^"]+)"', plan_pages.pages(tmp_path)['plan.html'])) == {'instructor/slides/01_noise.html'}
 
 
 def test_the_pages_need_nothing_else_and_their_links_lead_somewhere(pages):

@@ -61,10 +61,6 @@ def students():
             'half': ({0: solutions[0], 1: wrong[1], 2: solutions[2]}, [1, 0, 1, 0])}
 
 
-def test_nothing_is_worth_a_point_but_a_solution_is_said_here():
-    assert len(TITLES) == 4 and {len(points) for _, points in students().values()} == {4}
-
-
 @needs('nbgrader')
 def test_nbgrader(tmp_path, start_with):
     "Its environment has nothing of the course in it: the notebooks run in the course's own."

@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 import stick
+import stick_folder
 import wheels
-from conftest import LESSONS, ROOT
+from conftest import LESSONS, NOTEBOOKS, ROOT
+from copies import student
+from notebooks import read, source
+from teaching import folds
 from wheels import Target, choose, fetch, gpu, oldest
 
 LINUX, MAC, WINDOWS = (Target(system, '3.12') for system in ('linux', 'macos', 'windows'))
@@ -155,6 +159,7 @@ def load_start(folder):
     return module
 
 
+VALUES = dict.fromkeys(['COURSE', 'UNPACKED', 'SOLUTIONS', 'CONTENTS', 'SIZES'], '') | dict.fromkeys(['PYTHONS', 'PYTHONS_OR', 'PYTHONS_FIRST'], '3.12')
 FITS = {'system': 'linux', 'machine': 'x86_64', 'python': '3.12', 'bits': 64, 'has': [2, 36]}
 ON = {'linux': {'title': 'Linux', 'machine': 'x86_64', 'pythons': {'3.12': {'oldest': [2, 28], 'lacking': []}}},
       'macos': {'title': 'macOS', 'machine': 'arm64', 'pythons': {'3.12': {'oldest': [14, 0], 'lacking': []}}},
@@ -174,8 +179,7 @@ ON = {'linux': {'title': 'Linux', 'machine': 'x86_64', 'pythons': {'3.12': {'old
     ({'system': 'windows', 'machine': 'AMD64', 'has': []}, 'The package index had nothing of net==1.0 for Windows'),
 ])
 def test_a_computer_that_does_not_fit_is_told_why(computer, said, tmp_path):
-    stick.put_programs(tmp_path, dict.fromkeys(['COURSE', 'UNPACKED', 'SOLUTIONS', 'CONTENTS', 'SIZES'], '') | {
-        'PYTHONS': '3.12', 'PYTHONS_OR': '3.12', 'PYTHONS_FIRST': '3.12'})
+    stick.put_programs(tmp_path, VALUES)
     heard = load_start(tmp_path).unfit({'systems': ON}, **{**FITS, **computer})
     assert said in heard and bool(said) == bool(heard)
 
@@ -216,12 +220,13 @@ def copy(made, tmp_path):
 def test_the_stick_holds_what_its_manifest_says_and_one_broken_file_is_named(copy):
     manifest = json.loads((copy / 'manifest.json').read_text(encoding='utf-8'))
     there = {path.relative_to(copy).as_posix() for path in copy.rglob('*') if path.is_file()}
-    assert set(manifest['files']) == there - {'manifest.json', '.stick'}
+    assert set(manifest['files']) == there - {'manifest.json', '.stick', 'course/.made-here.json'}
     assert {'start.sh', 'start.py', 'computer.py', 'trial.py', 'start.bat', 'start.command', 'README.txt', 'get-python.txt'} <= there
     assert {'course/site/index.html', 'course/notebooks/index.ipynb'} <= there
     assert b'\r\n' in (copy / 'start.bat').read_bytes() and b'\r' not in (copy / 'start.sh').read_bytes()
     text = ''.join((copy / name).read_text(encoding='utf-8') for name in ('start.sh', 'start.bat', 'README.txt', 'get-python.txt'))
     assert HERE.python in text and not re.search('@[A-Z_]+@', text)
+    assert 'course/site has the solutions' in text and 'make stick NO_SITE=1 leaves it out' in text
     assert start(copy, '--check') == (0, f'{len(manifest["files"])} files, and all as they were made\n')
     lesson = copy / 'course' / 'notebooks' / LESSONS[0].name
     lesson.write_bytes(lesson.read_bytes().replace(b'e', b'E', 1))
@@ -296,12 +301,15 @@ def test_students_get_their_notebooks_and_nothing_of_a_teachers(tmp_path):
     there = {path.relative_to(tmp_path / 'course').as_posix() for path in (tmp_path / 'course').rglob('*') if path.is_file()}
     others = {name for name in there if not name.startswith('notebooks/')}
     assert others == {'assignments/00_data.ipynb', 'handouts/00_data.html', 'slides/00_data.html'}
-    for path in LESSONS:
-        assert (tmp_path / 'course' / 'notebooks' / path.name).read_text() == f'student/{path.name}'
-    assert (tmp_path / 'course' / 'notebooks' / 'inside' / 'tiles.ipynb').read_bytes() == (ROOT / 'nbs' / 'inside' / 'tiles.ipynb').read_bytes()
     shutil.rmtree(kit)
     stick.put_course(tmp_path / 'without', None, kit)
-    assert (tmp_path / 'without' / 'notebooks' / LESSONS[0].name).read_bytes() == LESSONS[0].read_bytes()
+    assert [path.name for path in (tmp_path / 'without').iterdir()] == ['notebooks']
+    for path in NOTEBOOKS:
+        for made in ('course', 'without'):  # the kit's copies may be old, and there may be no kit
+            notebook = read(tmp_path / made / 'notebooks' / path.relative_to(ROOT / 'nbs'))
+            assert notebook == student(read(path))
+            for cell in notebook['cells']:
+                assert not (cell.get('outputs') or folds(source(cell))), path.name
 
 
 def test_a_folder_that_is_no_stick_is_left_alone(tmp_path):
@@ -309,3 +317,86 @@ def test_a_folder_that_is_no_stick_is_left_alone(tmp_path):
     with pytest.raises(ValueError, match='exists and is no stick'):
         stick.begin(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ['letter.txt']
+
+
+def test_a_new_stick_is_taken_for_empty_in_spite_of_what_systems_put_there(tmp_path):
+    for name in ('System Volume Information/IndexerVolumeGuid', '.Spotlight-V100/store.db', '.DS_Store'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    stick.begin(tmp_path)
+    stick.begin(tmp_path)
+    (tmp_path / 'course' / 'notebooks').mkdir(parents=True)
+    for name in ('00_data.ipynb', '._00_data.ipynb'):
+        (tmp_path / 'course' / 'notebooks' / name).write_text(name)
+    stick.put_manifest(tmp_path, 'denoise_ae', {})
+    assert list(json.loads((tmp_path / 'manifest.json').read_text(encoding='utf-8'))['files']) == ['course/notebooks/00_data.ipynb']
+
+
+def test_what_a_teacher_changed_or_added_in_the_course_is_not_lost(tmp_path):
+    def make(text, before=lambda: None):
+        stick.begin(tmp_path)
+        with stick_folder.new_course(tmp_path) as course:
+            (course / 'one.txt').write_text(text)
+            before()
+    make('first')
+    (tmp_path / 'course' / '.DS_Store').touch()
+    with pytest.raises(KeyboardInterrupt):
+        make('stopped', lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+    make('second')
+    assert (tmp_path / 'course' / 'one.txt').read_text() == 'second' and not list(tmp_path.glob('part-*'))
+    (tmp_path / 'manifest.json').touch()
+    for name, text in (('one.txt', 'my own words'), ('mine.txt', 'new')):
+        (tmp_path / 'course' / name).write_text(text)
+        with pytest.raises(ValueError, match=f'{name} was not made here or was changed since.*move it to another place, or name another folder'):
+            make('third')
+        assert (tmp_path / 'course' / name).read_text() == text and (tmp_path / 'manifest.json').exists()
+        (tmp_path / 'course' / 'one.txt').write_text('second')
+    (tmp_path / 'course' / 'mine.txt').unlink()
+    with pytest.raises(ValueError, match='late.txt was not made here'):
+        make('third', lambda: (tmp_path / 'course' / 'late.txt').touch())
+    assert (tmp_path / 'course' / 'one.txt').read_text() == 'second'
+
+
+@pytest.fixture
+def start_file(tmp_path):
+    "start.py as a module, on a stick with two notebooks."
+    out = tmp_path / 'stick'
+    for name in ('00_data.ipynb', '01_noise.ipynb', '._01_noise.ipynb'):
+        (out / 'course' / 'notebooks').mkdir(parents=True, exist_ok=True)
+        (out / 'course' / 'notebooks' / name).write_text(f'all of {name}')
+    stick.put_programs(out, VALUES)
+    return load_start(out)
+
+
+def test_a_first_start_that_was_broken_off_can_be_repeated(start_file, tmp_path, monkeypatch):
+    to, copied, whole = tmp_path / 'mine', [], shutil.copyfile
+
+    def full(source, target):
+        copied.append(source)
+        if len(copied) == 2:
+            Path(target).write_text('half')
+            raise OSError(28, 'No space left on device', target)
+        return whole(source, target)
+    monkeypatch.setattr(start_file.shutil, 'copyfile', full)
+    with pytest.raises(OSError, match='No space left'):
+        start_file.copy_course(to)
+    monkeypatch.undo()
+    start_file.copy_course(to)
+    there = {path.relative_to(to).as_posix(): path for path in to.rglob('*') if path.is_file()}
+    assert set(there) == {'notebooks/00_data.ipynb', 'notebooks/01_noise.ipynb', start_file.MARK, *start_file.PROGRAMS}
+    assert all(there[f'notebooks/{name}'].read_text() == f'all of {name}' for name in ('00_data.ipynb', '01_noise.ipynb'))
+    assert os.name == 'nt' or os.access(to / 'start.sh', os.X_OK)
+
+
+@pytest.mark.parametrize('words', [['--check'], ['--to', 'elsewhere']])
+def test_in_the_copied_folder_what_is_for_the_stick_is_refused(words, start_file, tmp_path):
+    start_file.copy_course(tmp_path / 'mine')
+    run = subprocess.run([sys.executable, '-B', tmp_path / 'mine' / 'start.py', *words], capture_output=True, text=True, cwd=tmp_path)
+    assert run.returncode == 1 and '--check and --to are for the one on the stick' in run.stderr, run
+
+
+@pytest.mark.skipif(not shutil.which('make'), reason='needs make')
+def test_make_hands_on_that_the_site_is_to_be_left_out():
+    for words, wanted in ((['NO_SITE=1'], True), ([], False)):
+        run = subprocess.run(['make', '-n', 'stick', *words], capture_output=True, text=True, cwd=ROOT)
+        assert 'tools/stick.py' in run.stdout and ('--no-site' in run.stdout) == wanted, run

@@ -88,8 +88,8 @@ def tomorrow(exercises):
 
 
 def write(folder, course, found, marks, names, walls):
-    "Write all of it into a new folder. `names`: what students are called instead, if anything."
-    (folder / 'students').mkdir(parents=True)
+    "Write all of it into an empty folder. `names`: what students are called instead, if anything."
+    (folder / 'students').mkdir()
     def called(name):
         return names.get(name, name)
 

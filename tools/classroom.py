@@ -1,6 +1,6 @@
 """Make all that a teacher needs from the lessons and teach/: python tools/classroom.py [--out FOLDER] [--no-pdf]
 
-student/ and assignments/ are for students, without solutions; instructor/ has everything, slides/ and handouts/ are for the room.
+student/, assignments/, slides/ and handouts/ are for students, without solutions; instructor/ has everything, slides with your hints among it.
 index.html says what is what. A folder that holds anything not made here, or changed since, is not touched."""
 import argparse
 import sys
@@ -59,6 +59,7 @@ def make(folder, pdf=True):
         write_copies(new)
         write_assignments(new / 'assignments')
         slides.write(new / 'slides')
+        slides.write(new / 'instructor' / 'slides', for_teachers=True)
         handouts.write(new / 'handouts', pdf=pdf)
         plan.write(new)
         write_index(new)

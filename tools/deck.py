@@ -28,8 +28,9 @@ class Slide:
 
 class Deck:
     "Takes the cells of a lesson in their order and makes its columns of slides."
-    def __init__(self, path):
-        self.name, notebook = path.stem, read(path)
+    def __init__(self, path, for_teachers=False):
+        notebook = read(path)
+        self.lost, self.believed = (when_lost(path.stem), misconceptions(path.stem)) if for_teachers else ('', [])
         self.columns, self.title, self.section, self.subsection = [], '', '', ''
         self.lead = ''  # the last sentence, or question, before what comes next
         self.last = ''  # the last sentence of the paragraph before
@@ -86,14 +87,13 @@ class Deck:
         head = f'<h{level}>{shown(title)}</h{level}>'
         if level == 1:
             self.title = title
-            lost = when_lost(self.name)
-            self.add('title', head, told=[said(f'**When half the class is lost:** {lost}')] * bool(lost), column=True)
+            self.add('title', head, told=[said(f'**When half the class is lost:** {self.lost}')] * bool(self.lost), column=True)
         elif self.exercise:
             self.subsection = ''
             self.task(title, head)
         else:
             self.section, self.subsection = (shown(title), '') if level == 2 else (self.section, shown(title))
-            told = [said(f'**Often believed:** {text}') for heading, text in misconceptions(self.name) if heading == title]
+            told = [said(f'**Often believed:** {text}') for heading, text in self.believed if heading == title]
             total = f'{len(self.tasks)} exercises, {sum(map(self.minutes.get, self.tasks))} minutes' if title == 'Exercises' else ''
             self.add('section', head + above(total), told=told, column=level == 2)
             self.opening = None if total else self.here

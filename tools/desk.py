@@ -27,33 +27,48 @@ def walls():
             pass
 
 
+def kill(process):
+    "End a process with all that it has started."
+    try:
+        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            each.kill()
+    except (psutil.Error, OSError):
+        process.kill()
+
+
 class Desk:
     "One process that keeps those in which answers are marked. It is started again whenever it has been ended."
     forks = sys.platform == 'linux'  # macOS can fork, too, and its own libraries break in what comes of it
 
     def __init__(self, course, command):
-        self.course, self.command, self.process = course, command, None
+        self.course, self.command, self.process, self.closed, self.lock = course, command, None, False, threading.Lock()
         self.log = tempfile.TemporaryFile()  # noqa: SIM115
 
     def start(self):
         threads = {name: '1' for name in ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'TQDM_DISABLE', 'PYTHONUNBUFFERED')}
         env = {name: os.environ[name] for name in KEPT if name in os.environ} | threads | {
             'CUDA_VISIBLE_DEVICES': '', 'MPLBACKEND': 'Agg', 'OMP_WAIT_POLICY': 'PASSIVE', 'PYTHONIOENCODING': 'utf-8', 'PYTHONUTF8': '1'}
-        self.process = subprocess.Popen([*self.command, sys.executable, str(ROOT / 'tools' / 'keeper.py')], env=env, cwd=self.course.path.parent,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, encoding='utf-8')
+        with self.lock:
+            if self.closed:
+                raise RuntimeError('marking was stopped')
+            self.process = subprocess.Popen([*self.command, sys.executable, str(ROOT / 'tools' / 'keeper.py')], env=env, cwd=self.course.path.parent,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True, encoding='utf-8')
         said = self.ask({'setup': self.course.setup, 'forks': self.forks}, 600)
-        if not said or 'error' in said:
+        if said != 'ready':
             self.log.seek(0)
             why = said['error'] if said else self.log.read().decode(errors='replace')
             raise ValueError(f'{self.course.path.name} cannot be set up here; run `make test` to see whether the course itself works:\n{why[-2000:]}')
 
     def ask(self, what, seconds):
         "The answer to a question, or None if the process has ended or does not answer in so many seconds."
-        timer = threading.Timer(seconds, self.kill)
+        process = self.process
+        if not process:  # closed meanwhile
+            return None
+        timer = threading.Timer(seconds, kill, [process])
         timer.start()
         try:
-            print(json.dumps(what), file=self.process.stdin, flush=True)
-            return json.loads(self.process.stdout.readline() or 'null')
+            print(json.dumps(what), file=process.stdin, flush=True)
+            return json.loads(process.stdout.readline() or 'null')
         except (OSError, ValueError):
             return None
         finally:
@@ -67,21 +82,23 @@ class Desk:
             results = self.ask({'jobs': jobs, 'folder': folder}, sum(job['limit'] for job in jobs) + 400)
         if results is None:
             self.end()
+            if self.closed:
+                raise RuntimeError('marking was stopped')
             if len(jobs) > 1:  # one by one, so that only the one that did it suffers
                 return [result for job in jobs for result in self.run([job])]
             results = [{'told': [], 'ended': 'ends the program that marks it', 'seconds': 0}]
         return results
 
-    def kill(self):
-        "End the process with all that it has started."
-        try:
-            for each in [*psutil.Process(self.process.pid).children(recursive=True), self.process]:
-                each.kill()
-        except (psutil.Error, OSError):
-            self.process.kill()
-
     def end(self):
-        if self.process:
-            self.kill()
-            self.process.communicate()
-            self.process = None
+        "End the process, until there is something to mark again."
+        with self.lock:
+            process, self.process = self.process, None
+        if process:
+            kill(process)
+            process.communicate()
+
+    def close(self):
+        "End the process for good, even while another thread waits for its answer."
+        with self.lock:
+            self.closed = True
+        self.end()

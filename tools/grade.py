@@ -5,13 +5,9 @@ memory, and without a network where the system allows it. That keeps mistakes fr
 can read and write what you can. So mark on a machine, or as a user, with nothing on it that matters. Marks are for learning: the solutions stand in
 the lessons for everyone to read."""
 import argparse
-import hashlib
-import json
 import os
 import random
-import shutil
 import sys
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -20,16 +16,15 @@ from tqdm import tqdm
 
 from class_page import write
 from desk import Desk, walls
+from folders import check, replaced
 from marks import Course
 from notebooks import ROOT
 from submissions import submissions
 
-OURS = '.marks.json'  # in a folder that was written here: its files, and what was in them
-
 
 def mark_all(course, found, jobs, command):
     "The marks of all students, in their order."
-    desks, free, lock = [Desk(course, command) for _ in range(jobs)], [], threading.Lock()
+    desks, free, lock = [Desk(course, command) for _ in range(min(jobs, len(found)))], [], threading.Lock()
     free += desks
 
     def mark(submission):
@@ -48,12 +43,12 @@ def mark_all(course, found, jobs, command):
         return [course.judge(task, submission.student, next(results) if answer else None, told)
                 for task, (answer, told) in zip(course.tasks, answers)]
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(len(desks)) as pool:
         try:
-            others = [pool.submit(desk.start) for desk in desks[1:min(jobs, len(found))]]
             print(f'{course.title}: measuring the solutions of the course')
+            for started in [pool.submit(desk.start) for desk in desks]:
+                started.result()
             course.measure(desks[0].run)
-            [each.result() for each in others]
             tasks = {pool.submit(mark, each): number for number, each in enumerate(found)}
             for _ in tqdm(as_completed(tasks), total=len(tasks), desc='marking', unit=' students'):
                 pass
@@ -62,33 +57,8 @@ def mark_all(course, found, jobs, command):
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for desk in desks:
-                desk.end()
+                desk.close()
     return marks
-
-
-def fingerprint(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def check_out(out):
-    "Raises a `ValueError` if a folder holds anything that was not written here."
-    if not out.exists():
-        return
-    record = json.loads((out / OURS).read_text(encoding='utf-8')) if (out / OURS).is_file() else {}
-    for path in out.rglob('*') if out.is_dir() else [out]:
-        if path.is_file() and path.name != OURS and record.get(path.relative_to(out).as_posix()) != fingerprint(path):
-            raise ValueError(f'{path} was not written here or was changed since, so nothing in {out} is touched: '
-                             'move it away, or name another folder with --out')
-
-
-def put(folder, out):
-    "Move what was written into its place, with a record by which it will be known again."
-    record = {path.relative_to(folder).as_posix(): fingerprint(path) for path in sorted(folder.rglob('*')) if path.is_file()}
-    (folder / OURS).write_text(json.dumps(record, indent=1), encoding='utf-8')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    check_out(out)
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.move(folder, out)
 
 
 def pseudonyms(found):
@@ -109,22 +79,25 @@ def main():
     try:
         course = Course(args.lesson)
         out = (args.out or ROOT / '_marks' / course.path.stem).resolve()
-        check_out(out)
         if not args.folder.is_dir():
             raise ValueError(f'{args.folder} is no folder: name the one that holds what was handed in')
-        found = submissions(args.folder.resolve(), {task.name for task in course.tasks})
+        handed_in = args.folder.resolve()
+        if out.is_relative_to(handed_in):
+            raise ValueError(f'{out} is in {handed_in}, where its pages would count as handed in the next time: name a folder outside of it with --out')
+        check(out)
+        found = submissions(handed_in, {task.name: task.stub for task in course.tasks})
         if not found:
             raise ValueError(f'nothing was handed in: {args.folder} holds no file that is not hidden')
         what, command = walls()
         print(f'The code of {len(found)} students now runs on this machine, {what}. See --help for where to run it.')
         marks = mark_all(course, found, max(1, args.jobs), command)
         names = pseudonyms(found) if args.anonymous else {}
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix='.marks-') as folder:
-            write(Path(folder) / 'marks', course, found, marks, names, what)
-            put(Path(folder) / 'marks', out)
-    except ValueError as error:
+        with replaced(out) as folder:
+            write(folder, course, found, marks, names, what)
+    except (ValueError, OSError) as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit('stopped; nothing was written')
     solved = sum(mark.solved for mark in marks)
     print(f'{len(found)} students, {len(course.tasks)} exercises, {solved} of {len(marks)} answers solve theirs. Open {out / "class.html"}')
 

@@ -165,13 +165,12 @@ def serve():
             print(json.dumps(what), file=out, flush=True)
         lines = iter(sys.stdin.readline, '')
         first = json.loads(next(lines))
-        start = time.monotonic()
         try:
             keeper = Keeper(first['setup'], first['forks'], (private,))
         except BaseException:
             answer({'error': traceback.format_exc()})
             return
-        answer({'ready': time.monotonic() - start, 'forks': keeper.forks})
+        answer('ready')
         for line in lines:
             job = json.loads(line)
             answer(keeper.run(job['jobs'], job['folder']))

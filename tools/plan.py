@@ -58,11 +58,11 @@ def environment():
 
 
 def pages(beside):
-    "The two pages, by their names. Slides are linked to if the folder `beside` has them."
+    "The two pages, by their names. A teacher's slides are linked to if the folder `beside` has them."
     known, jinja = schedule.known_lessons(), environment()
     plans = with_times(schedule.load(known=known), known)
     guide = jinja.get_template('guide.md').render(lessons=list(known.values()))
-    slides = {name for name in known if (beside / 'slides' / f'{name}.html').exists()}
+    slides = {name for name in known if (beside / 'instructor' / 'slides' / f'{name}.html').exists()}
     shared = dict(pages=PAGES, lessons=list(known.values()), slides=slides)
     template = jinja.get_template('plan.html.j2')
     return {'plan.html': template.render(page='plan.html', plans=plans, **shared),

@@ -10,6 +10,8 @@ try:
 except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
+CLOCK = re.compile(r'([01]?\d|2[0-3]):[0-5]\d')
+WHOLE = 'write its minutes as a whole number, without quotes'
 PLANS = ROOT / 'teach' / 'plans.toml'
 KEYS = {'plan': {'title', 'start', 'who', 'before', 'after', 'meeting'}, 'meeting': {'title', 'minutes', 'blocks', 'home'},
         'block': {'minutes', 'do', 'lesson', 'headings', 'exercises', 'quiz', 'pause'}, 'home': {'lesson', 'headings', 'exercises'}}
@@ -79,10 +81,12 @@ def names_of(block, known, where):
 def faults_of(meeting, known, where):
     "What is wrong in a meeting. Its minutes are looked at when all of its names are right."
     found = list(keys_of('meeting', meeting, where))
+    if type(meeting.get('minutes', 1)) is not int:  # true is one, too
+        found.append(f'{where}: {WHOLE}')
     for place, block in enumerate(meeting.get('blocks', []), 1):
         found += [*keys_of('block', block, f'{where}, block {place}'), *names_of(block, known, f'{where}, block {place}')]
-        if not isinstance(block.get('minutes', 1), int):
-            found.append(f'{where}, block {place}: write its minutes as a whole number, without quotes')
+        if type(block.get('minutes', 1)) is not int:
+            found.append(f'{where}, block {place}: {WHOLE}')
         if len(block.keys() & {'headings', 'exercises', 'quiz', 'pause'}) > 1:
             found.append(f'{where}, block {place}: give headings, exercises, a quiz and a pause a block each, so that each has its minutes')
     for block in meeting.get('home', []):
@@ -110,6 +114,8 @@ def load(known=None):
     for plan in plans:
         where = f'{path.name}, {plan.get("title", "a plan")!r}'
         found += keys_of('plan', plan, where)
+        if not CLOCK.fullmatch(str(plan.get('start', '9:00'))) or not isinstance(plan.get('start', ''), str):
+            found.append(f'{where}: write start as "9:00"')
         for number, meeting in enumerate(plan.get('meeting', []), 1):
             found += faults_of(meeting, known, f'{where}, meeting {number}')
     if found:

@@ -1,6 +1,7 @@
 """A deck of slides for each lesson, from its notebook with the saved outputs: python tools/slides.py FOLDER [LESSONS]
 
-The rule is in deck.py. A deck is one file of HTML that needs no other and no network; `?` in it lists its keys."""
+The rule is in deck.py. A deck is one file of HTML that needs no other and no network; `?` in it lists its keys. Its notes are the lesson's prose;
+those of a teacher's deck have, besides, what is often believed, and what to do when half the class is lost."""
 import argparse
 from pathlib import Path
 
@@ -13,21 +14,21 @@ from teaching import lessons
 HERE = Path(__file__).resolve().parent
 
 
-def page(path):
+def page(path, for_teachers=False):
     "The deck of the lesson at this path, as HTML."
-    deck = Deck(path)
+    deck = Deck(path, for_teachers)
     template = Environment(loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True).get_template('slides.html.j2')
     style, script = ((HERE / f'slides.{kind}').read_text(encoding='utf-8') for kind in ('css', 'js'))
     return template.render(title=f'{path.stem[:2]} {deck.title}', columns=deck.columns, total=len(deck.slides()), style=style, script=script)
 
 
-def write(folder, which=None):
+def write(folder, which=None, for_teachers=False):
     "Write the decks of all lessons, or of those at the paths `which`, into a folder, and return their paths."
     folder, written = Path(folder), []
     folder.mkdir(parents=True, exist_ok=True)
-    for path in tqdm(which or lessons(), desc='slides', unit='deck'):
+    for path in tqdm(which or lessons(), desc="teacher's slides" if for_teachers else 'slides', unit='deck'):
         written.append(folder / f'{path.stem}.html')
-        written[-1].write_text(page(path), encoding='utf-8')
+        written[-1].write_text(page(path, for_teachers), encoding='utf-8')
     return written
 
 
@@ -35,5 +36,6 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('folder', type=Path, help='where to put them')
     parser.add_argument('lessons', nargs='*', type=Path, help='notebooks; by default all lessons')
+    parser.add_argument('--for-teachers', action='store_true', help='with what is for teachers alone in the notes')
     args = parser.parse_args()
-    write(args.folder, args.lessons)
+    write(args.folder, args.lessons, args.for_teachers)

@@ -16,17 +16,17 @@ from textwrap import fill as wrapped
 
 from tqdm import tqdm
 
-from notebooks import ROOT, notebooks_in
+from copies import save, student
+from notebooks import ROOT, notebooks_in, read
 from release import build, version
-from teaching import lessons
+from stick_folder import begin, files_in, new_course
 from wheels import SYSTEMS, Target, Wheel, choose, fetch, gpu, needs, oldest, sha256
 
 TITLES = {'linux': 'Linux', 'macos': 'macOS', 'windows': 'Windows'}
 EXTRAS = '', 'widgets', 'classical', 'onnx', 'distributed'  # of the library; what the lessons use
-MARK = '.stick'  # in a folder of ours, so that no other is touched
 FOR_TEACHERS = shutil.ignore_patterns('answers', 'nbgrader', 'otter')  # with solutions
 MORE = [('jupyterlab', ''), ('ipykernel', ''), ('nbclient', ''), ('pip', '')]
-SOLUTIONS = '- course/site has the solutions, folded, as every page of the course has. make stick with --no-site leaves it out.\n'
+SOLUTIONS = '- course/site has the solutions, folded, as every page of the course has. make stick NO_SITE=1 leaves it out.\n'
 
 
 def course_wheel(folder):
@@ -47,17 +47,12 @@ def wheels_for(target, course, lock):
 
 
 def put_course(folder, site, kit=ROOT / '_class'):
-    "Copy what is for students: of the classroom kit, if it was made, notebooks without solutions, slides, handouts; the other notebooks; the site."
-    of_kit = {'student': 'notebooks', 'assignments': 'assignments', 'slides': 'slides', 'handouts': 'handouts'}
-    without = lessons() if (kit / 'student').is_dir() else []
+    "Put what is for students: the notebooks without solutions; of the classroom kit, if it was made, assignments, slides, handouts; the site."
     for path in notebooks_in(ROOT / 'nbs'):
-        if path not in without:
-            target = folder / 'notebooks' / path.relative_to(ROOT / 'nbs')
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-    for name, place in of_kit.items():
+        save(student(read(path)), folder / 'notebooks' / path.relative_to(ROOT / 'nbs'))
+    for name in ('assignments', 'slides', 'handouts'):
         if (kit / name).is_dir():
-            shutil.copytree(kit / name, folder / place, dirs_exist_ok=True, ignore=FOR_TEACHERS)
+            shutil.copytree(kit / name, folder / name, ignore=FOR_TEACHERS)
     if site:
         shutil.copytree(site, folder / 'site')
 
@@ -112,17 +107,6 @@ def gigabytes(size):
     return f'{size / 1e9:.1f} GB' if size >= 1e9 else f'{size / 1e6:.0f} MB'
 
 
-def begin(out):
-    "Mark the folder as a stick that is not complete: without its manifest, it says so itself."
-    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
-        raise ValueError(f'{out} exists and is no stick: name another folder with --out, or clear it')
-    (out / 'wheels').mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
-    (out / 'manifest.json').unlink(missing_ok=True)
-    for left in [*out.glob('part-*'), *out.glob('wheels/part-*')]:  # by a run that was ended
-        shutil.rmtree(left)
-
-
 def put_wheels(out, found):
     "Fetch what is missing, and write for each target what is to be installed. Returns the facts of each."
     for name in fetch({target: wheels for target, (wheels, _) in found.items()}, out / 'wheels'):
@@ -140,8 +124,7 @@ def put_manifest(out, course, facts):
     for target, each in facts.items():
         entry = systems.setdefault(target.system, {'title': TITLES[target.system], 'machine': SYSTEMS[target.system][1], 'pythons': {}})
         entry['pythons'][target.python] = each
-    paths = [path for path in sorted(out.rglob('*')) if path.is_file() and path.relative_to(out).parts[0] not in ('python', MARK)]
-    files = {path.relative_to(out).as_posix(): (path.stat().st_size, sha256(path)) for path in paths}
+    files = {name: (path.stat().st_size, sha256(path)) for name, path in files_in(out).items() if not name.startswith('python/')}
     text = json.dumps({'course': course, 'systems': systems, 'files': files}, indent=1)
     (out / 'manifest.json').write_text(text + '\n', encoding='utf-8', newline='\n')
     return [size for size, _ in files.values()]
@@ -158,16 +141,14 @@ def make(out, systems=tuple(SYSTEMS), pythons=('3.12',), with_site=True):
         if (out / 'wheels' / course.file).exists() and sha256(out / 'wheels' / course.file) != course.sha256:
             (out / 'wheels' / course.file).unlink()  # not broken, only older
         facts = put_wheels(out, found)
-    with TemporaryDirectory(dir=out, prefix='part-') as part:
-        put_course(Path(part) / 'course', site() if with_site else None)
-        shutil.rmtree(out / 'course', ignore_errors=True)
-        (Path(part) / 'course').rename(out / 'course')
+    with new_course(out) as course_folder:
+        put_course(course_folder, site() if with_site else None)
     name, lines = f'denoise_ae {version()}', [told(target, each) for target, each in facts.items()]
     put_programs(out, {
         'COURSE': name, 'PYTHONS': ' '.join(pythons), 'PYTHONS_OR': ' or '.join(pythons), 'PYTHONS_FIRST': pythons[0],
         'UNPACKED': gigabytes(max(each['unpacked'] for each in facts.values())),
         'SIZES': '\n'.join(wrapped(f'- {line}', 120, subsequent_indent='  ') for line in lines),
-        'SOLUTIONS': SOLUTIONS if with_site else '', 'CONTENTS': ', '.join(sorted(path.name for path in (out / 'course').iterdir()))})
+        'SOLUTIONS': SOLUTIONS if with_site else '', 'CONTENTS': ', '.join(sorted(path.name for path in (out / 'course').iterdir() if path.is_dir()))})
     size = sum(put_manifest(out, name, facts))
     lines += [f'all together: {gigabytes(size)}, since what systems share is there once']
     return lines, [target for target in facts if facts[target]['lacking']]

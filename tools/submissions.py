@@ -5,10 +5,11 @@ import re
 import warnings
 from dataclasses import dataclass, field
 
+from answers import is_stub
 from slices import names
 
 LARGEST = 50_000_000  # bytes
-DAMAGED = re.compile(r'"source":\s*(\[\s*(?:"(?:[^"\\]|\\.)*"\s*,?\s*)*\]|"(?:[^"\\]|\\.)*")')
+DAMAGED = re.compile(r'"source":\s*(\[\s*(?:"(?:[^"\\]|\\.)*"\s*(?:,\s*)?)*\]|"(?:[^"\\]|\\.)*")')
 MAGIC = re.compile(r'^(\s*)[%!?].*', re.M)
 GOES_ON = re.compile(r'[\s)\]}#]|(?:else|elif|except|finally)\b')  # a line that begins so belongs to what stands before it
 
@@ -131,8 +132,8 @@ def statements(where, code):
     return found, broken
 
 
-def read_submission(student, paths, functions):
-    "What one student has handed in: of several files the one with the most of the functions that are asked for."
+def read_submission(student, paths, stubs):
+    "What one student has handed in: of several files the one with the most answers, and among those with as many the one with the most stubs."
     tried = []
     for path in sorted(paths):
         submission = Submission(student)
@@ -147,15 +148,17 @@ def read_submission(student, paths, functions):
         submission.text = '\n'.join(code for _, code in cells)
         if not submission.statements and submission.text and not submission.notebook:
             submission.notes = ['is neither a notebook nor Python']
-        tried.append((len({name for each in submission.statements for name in each.bound & functions}), submission))
+        there = [(name, is_stub(each.code, name, stubs[name])) for each in submission.statements for name in each.bound & stubs.keys()]
+        tried.append(((len({name for name, stub in there if not stub}), len({name for name, _ in there})), submission))
     best = max(tried, key=lambda each: each[0])
     if len(tried) > 1:
         best[1].notes.append(f'{len(tried)} files: the one with most of the answers counts')
     return best[1]
 
 
-def submissions(folder, functions):
-    "All of a folder, in the order of their names: a file is a student's, and a folder in it with whatever it holds as well."
+def submissions(folder, stubs):
+    """All of a folder, in the order of their names: a file is a student's, and a folder in it with whatever it holds as well.
+    `stubs`: the functions that are asked for, by their names, as they were handed out."""
     hidden = re.compile(r'\.|__MACOSX$|Thumbs\.db$')
     found = {}
     for path in sorted(folder.iterdir()):
@@ -164,4 +167,4 @@ def submissions(folder, functions):
         if inside:
             name = path.name if path.is_dir() else path.stem
             found.setdefault(path.name if name in found else name, []).extend(inside)
-    return [read_submission(student, paths, functions) for student, paths in found.items()]
+    return [read_submission(student, paths, stubs) for student, paths in found.items()]

@@ -97,15 +97,20 @@ def copy_course(to):
     "Put the notebooks and the rest into a folder. What is there already stays as it is: it may be somebody's work."
     if to.exists() and any(to.iterdir()) and not (to / MARK).exists():
         raise Problem(f'{to} exists and was not made by this stick: name another folder with --to FOLDER.')
+    to.mkdir(parents=True, exist_ok=True)
+    (to / MARK).touch()  # before the first file, so that a start that was broken off can be repeated
     course = STICK / 'course'
-    files = [(path, to / path.relative_to(course)) for path in course.rglob('*') if path.is_file()] + [(STICK / name, to / name) for name in PROGRAMS]
+    names = [path.relative_to(course) for path in course.rglob('*') if path.is_file()]
+    files = [(course / name, to / name) for name in names if not any(part.startswith('.') for part in name.parts)]
+    files += [(STICK / name, to / name) for name in PROGRAMS]
     for source, target in files:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
-            shutil.copyfile(str(source), str(target))
+            part = target.with_name(target.name + '.part')  # half a file must not be taken for somebody's work
+            shutil.copyfile(str(source), str(part))
             if target.suffix in ('.sh', '.command'):
-                target.chmod(0o755)
-    (to / MARK).touch()
+                part.chmod(0o755)
+            os.replace(str(part), str(target))
 
 
 def install(manifest, to, system, python):
@@ -143,12 +148,14 @@ def try_out(to):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--to', type=Path, default=Path.home() / 'denoise-ae-course', help='the folder, %(default)s if none is named')
+    parser.add_argument('--to', type=Path, help='the folder, denoise-ae-course in your home if none is named')
     parser.add_argument('--test', action='store_true', help='set up, try out a lesson and the program, and do not open JupyterLab')
     parser.add_argument('--check', action='store_true', help='only check that no file of the stick is broken or missing')
     args = parser.parse_args()
-    to, started = args.to.expanduser().resolve(), time.time()
+    to, started = (args.to or Path.home() / 'denoise-ae-course').expanduser().resolve(), time.time()
     if (STICK / MARK).exists():  # it was copied from the stick, with the course
+        if args.check or args.to:
+            raise Problem('This is the start file of a course that is set up already: --check and --to are for the one on the stick.')
         to = STICK
     else:
         manifest = read_manifest()
