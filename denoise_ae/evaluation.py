@@ -187,7 +187,7 @@ _tables = files('denoise_ae') / 'results'
 
 def results(
     # 'sigma', made by `make table`; 'bottleneck' and 'specialists', by commands of these
-    # names; 'training', 'inference' or 'quality', by `make bench`
+    # names; 'training', 'inference', 'recipes', 'race' or 'unet', by `make bench`
     name: str = 'sigma',
 ) -> pd.DataFrame:  # the table
     "A table of measurements in the package. Raises a `ValueError` for an unknown name."

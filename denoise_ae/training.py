@@ -166,7 +166,7 @@ class Trainer(Measured):
         *,
         # images, or a data set as above, to measure on after each epoch, under the same noise
         valid=None,
-        epochs: int = 20,  # passes over the data
+        epochs: int = 10,  # passes over the data
         batch_size: int = 256,  # images for each step, unless the data comes in batches
         lr: float = 3e-3,  # the learning rate; of a schedule the highest
         loss=mse_loss,  # a function of output and clean images that gives one number
