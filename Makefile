@@ -7,7 +7,7 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights table bottleneck specialists bench classroom grade stick lock lint release
+.PHONY: help course test lab site save export weights table bottleneck specialists bench classroom grade stick showcase lock lint release
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
@@ -60,7 +60,7 @@ bottleneck: $(VENV)/.installed  ## train autoencoders with more and fewer number
 specialists: $(VENV)/.installed  ## train U-Nets for one noise level each and compare, about 3 hours
 	$(BIN)/python tools/specialists.py
 
-bench: $(VENV)/.installed  ## measure the speed beside other libraries, about 10 minutes
+bench: $(VENV)/.installed  ## measure the speed beside other libraries, about an hour
 	$(BIN)/python tools/bench.py
 
 classroom: $(VENV)/.installed  ## make copies, assignments, slides, handouts and plans for a class, in _class/
@@ -72,6 +72,9 @@ grade: $(VENV)/.installed  ## mark what students handed in: make grade SUBMISSIO
 
 stick: $(VENV)/.installed  ## make _stick/, a folder that sets the course up with no network; 4 GB to fetch
 	$(BIN)/python tools/stick.py $(if $(SYSTEMS),--systems $(SYSTEMS)) $(if $(PYTHONS),--python $(PYTHONS)) $(if $(NO_SITE),--no-site)
+
+showcase: $(VENV)/.installed  ## make the pictures on the page for teachers anew, in nbs/images/; needs Chromium
+	$(BIN)/python tools/showcase.py
 
 lock: $(VENV)/.installed  ## resolve requirements.lock anew, for all systems and Python versions
 	$(BIN)/python -m pip install uv

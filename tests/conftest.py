@@ -1,6 +1,5 @@
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +13,14 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 # One cache for the whole run, so that MNIST is unpacked once and nobody's own cache is touched.
 os.environ['DENOISE_AE_HOME'] = str(ROOT / '_build' / 'mnist')
-CHROMIUM = os.environ.get('CHROMIUM') or shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')
 sys.path.insert(0, str(ROOT / 'tools'))
 from notebooks import notebooks_in  # noqa: E402
+from printing import chromium as installed_chromium  # noqa: E402
 
+CHROMIUM = installed_chromium()
 NOTEBOOKS = notebooks_in(ROOT / 'nbs')
 ROOMS = [path for path in NOTEBOOKS if path.parent.name == 'inside']
-LESSONS = [path for path in NOTEBOOKS if path not in ROOMS and path.stem != 'index']
+LESSONS = [path for path in NOTEBOOKS if path not in ROOMS and path.stem[0].isdigit()]
 MODULES = sorted(path.stem for path in (ROOT / 'denoise_ae').glob('*.py') if not path.stem.startswith('_'))
 (ROOT / '_build').mkdir(exist_ok=True)
 TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)

@@ -1,6 +1,5 @@
 """What `make classroom` makes: nothing that a student gets has a solution in it, and the assignments tell right from wrong as the lessons do."""
-import html
-import json
+import ast
 import os
 import re
 import subprocess
@@ -17,14 +16,21 @@ import slices
 from conftest import LESSONS, NOTEBOOKS, ROOT
 from deck import Deck
 from filelock import FileLock
-from notebooks import read, source
-from pdf_text import text_of_pdf
-from teaching import exercises, folds, headings, misconceptions, notes, when_lost, without_folds
+from jinja2 import UndefinedError
+from notebooks import NOT_RUN, read, runs, source
+from pages import rendered
+from shown import leaks, pieces, secrets, text_in
+from teaching import exercises, folds, headings, misconceptions, notes, when_lost
 from tried import add_answers, code_cell, run_notebook
 
 QUICK = '00_data', '01_noise', '15_cli'
 TRIED = [path for path in LESSONS if os.environ.get('CLASSROOM') == 'all' or path.stem in QUICK]
 FOR_STUDENTS = 'student/**/*', 'assignments/*.ipynb', 'slides/*', 'handouts/*.*'
+
+
+def has_text(path):
+    "Whether it is a file that can be searched. The pictures of the page for teachers can't."
+    return path.is_file() and path.suffix != '.webp'
 
 
 @pytest.fixture(scope='module')
@@ -38,55 +44,15 @@ def kit(tmp_path_factory):
     return folder
 
 
-def pieces(fold):
-    "What of a solution or an answer can be searched for: lines of code, and prose between its marks, without white space, of twelve signs or more."
-    code = re.findall('^```python\n(.*?)^```', fold, re.M | re.S)
-    prose = re.sub('^```python\n.*?^```|^\\d+\\. ', '', fold, flags=re.M | re.S)
-    found = [line for part in code for line in part.splitlines()] + re.split(r'[`*$\[\]()\n]', prose)
-    return {piece for each in found if len(piece := ''.join(each.split())) >= 12}
-
-
-def secrets():
-    "What is in the folded solutions and answers, for each lesson: without what it shows elsewhere, and without what any lesson or room shows."
-    shown, hidden = {}, {}
-    for path in NOTEBOOKS:
-        cells = read(path)['cells']
-        shown[path.stem] = ''.join(''.join(without_folds(source(cell)).split()) for cell in cells)
-        hidden[path.stem] = {piece for cell in cells if cell['cell_type'] == 'markdown' for fold in folds(source(cell)) for piece in pieces(fold)}
-    everywhere = ''.join(shown.values())
-    return {name: ({each for each in found if each not in shown[name]}, {each for each in found if each not in everywhere})
-            for name, found in hidden.items() if found}
-
-
-def text_in(path):
-    "All text of a file, without white space, in each way that it may be read."
-    if path.suffix == '.pdf':
-        text = text_of_pdf(path.read_bytes())
-    else:
-        text = path.read_text(encoding='utf-8')
-    if path.suffix == '.ipynb':
-        text = '\n'.join(source(cell) + json.dumps(cell['metadata'], ensure_ascii=False) for cell in json.loads(text)['cells'])
-    elif path.suffix == '.html':
-        text += html.unescape(re.sub('<[^>]*>', '', text))
-    return ''.join(text.split())
-
-
-def leaks(path, hidden):
-    "The lines of solutions and answers that are in a file. What is shown elsewhere in the same lesson is no secret in what is made from it."
-    text = text_in(path)
-    for name, (own, others) in hidden.items():
-        yield from (line for line in (own if path.stem == name else others) if line in text)
-
-
 def test_no_line_of_a_solution_or_an_answer_is_in_anything_a_student_gets(kit):
     hidden = secrets()
     assert list(hidden) == [path.stem for path in LESSONS] and all(len(own) >= 8 for own, _ in hidden.values())
-    files = [path for pattern in FOR_STUDENTS for path in kit.glob(pattern) if path.is_file()]
+    files = [path for pattern in FOR_STUDENTS for path in kit.glob(pattern) if has_text(path)]
     assert len(files) >= len(NOTEBOOKS) + 3 * len(LESSONS)
     for path in files:
-        assert not list(leaks(path, hidden)), path.relative_to(kit)
-    known = {path for path in kit.rglob('*') if path.is_file()} - set(files)
-    whole = {path for path in known if list(leaks(path, hidden))}
+        assert not leaks(path, hidden), path.relative_to(kit)
+    known = {path for path in kit.rglob('*') if has_text(path)} - set(files)
+    whole = {path for path in known if leaks(path, hidden)}
     for folder in ('instructor', 'assignments/otter', 'assignments/nbgrader', 'handouts/answers'):
         assert sum((kit / folder) in path.parents for path in whole) == len(LESSONS), f'{folder}: there the search finds what is there'
 
@@ -98,8 +64,8 @@ def test_no_hint_for_teachers_is_in_anything_a_student_gets(kit):
              for path in LESSONS}
     assert all(len(found) > 2 and all(found) for found in hints.values()), 'each can be looked for'
     hidden = {name: (set().union(*found), set().union(*found)) for name, found in hints.items()}
-    for path in (path for pattern in FOR_STUDENTS for path in kit.glob(pattern) if path.is_file()):
-        assert not list(leaks(path, hidden)), path.relative_to(kit)
+    for path in (path for pattern in FOR_STUDENTS for path in kit.glob(pattern) if has_text(path)):
+        assert not leaks(path, hidden), path.relative_to(kit)
         assert not re.search('Often believed|half the class is lost', path.read_text(encoding='utf-8')), path.relative_to(kit)
     for path in LESSONS:
         text = text_in(kit / 'instructor' / 'slides' / f'{path.stem}.html')
@@ -115,8 +81,8 @@ def test_nor_is_it_in_the_handouts_as_pdf(tmp_path, chromium, monkeypatch):
         if path.stem in QUICK:
             heading = ''.join(next(exercises(read(path))).title.split())
             assert heading in text_in(tmp_path / f'{path.stem}.pdf'), 'the text of a PDF is read'
-            assert not list(leaks(tmp_path / f'{path.stem}.pdf', secrets()))
-            assert len(list(leaks(tmp_path / 'answers' / f'{path.stem}.pdf', secrets()))) > 8
+            assert not leaks(tmp_path / f'{path.stem}.pdf', secrets())
+            assert len(leaks(tmp_path / 'answers' / f'{path.stem}.pdf', secrets())) > 8
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
@@ -177,7 +143,7 @@ def test_an_assignment_tells_right_from_wrong(path, kit, tmp_path):
         assert f'### {exercise.title}' in ''.join(source(cell) for cell in notebook['cells'][stub - 2:stub])
         found.append(replace(exercise, place=check, stub=source(notebook['cells'][stub]), check=source(notebook['cells'][check])))
         for n in (stub, check):
-            notebook['cells'][n]['source'] = '#| eval: false\n' + source(notebook['cells'][n])
+            notebook['cells'][n]['source'] = NOT_RUN + source(notebook['cells'][n])
     assert len(found) == len(told) >= 3
     run = run_notebook(add_answers(notebook, found, told), tmp_path / path.name)
     assert run.returncode == 0, run.stderr[-4000:]
@@ -189,8 +155,8 @@ def test_an_assignment_is_small_and_stands_by_itself(path, kit):
     nbformat.validate(notebook)
     asked = len(list(exercises(lesson)))
     code = [source(cell) for cell in notebook['cells'] if cell['cell_type'] == 'code']
-    runs = [cell for cell in lesson['cells'] if cell['cell_type'] == 'code' and not re.search('#[|] (eval: false|default_exp)', source(cell))]
-    assert len(code) - 2 * asked < len(runs), 'fewer cells than the lesson has'
+    run = [cell for cell in lesson['cells'] if runs(cell) and 'default_exp' not in source(cell)]
+    assert len(code) - 2 * asked < len(run), 'fewer cells than the lesson has'
     text = '\n'.join(source(cell) for cell in notebook['cells'] if cell['cell_type'] == 'markdown')
     assert not re.search(r'\]\((?!https?:)', text), 'links to what was not handed out'
     assert '#|' not in '\n'.join(code) and text.count('### Exercise') == asked
@@ -275,6 +241,9 @@ def test_forms_for_graders(path, kit):
     assert marks[0].startswith('# ASSIGNMENT CONFIG') and 'ok_format: false' in marks[0]
     kinds = [each.splitlines()[0] for each in marks[1:]]
     assert kinds == ['# BEGIN QUESTION', '# BEGIN SOLUTION', '# END SOLUTION', '# BEGIN TESTS', '# END TESTS', '# END QUESTION'] * asked
+    before = [source(cell) == '# BEGIN TESTS' for cell in notebook['cells']]
+    tests = [ast.parse(source(cell)).body for cell, is_test in zip(notebook['cells'][1:], before) if is_test]
+    assert [[type(node) for node in test] for test in tests] == [[ast.FunctionDef]] * asked, 'a cell that is one function, or otter takes none of it'
 
 
 def test_made_twice_it_is_the_same(kit, tmp_path):
@@ -282,6 +251,14 @@ def test_made_twice_it_is_the_same(kit, tmp_path):
     classroom.write_assignments(tmp_path, [path])
     for name in (path.name, f'nbgrader/source/{path.stem}/{path.name}', f'otter/{path.name}'):
         assert (tmp_path / name).read_bytes() == (kit / 'assignments' / name).read_bytes()
+
+
+def test_what_is_put_into_a_page_is_text_and_what_is_missing_is_an_error():
+    lesson = {'name': '00_data', 'title': '<b>Data: what?', 'exercises': 4, 'minutes': 30, 'paper': 'a', 'answers': 'b'}
+    assert '00 &lt;b&gt;Data' in rendered('classroom.html.j2', lessons=[lesson, lesson])
+    del lesson['minutes']
+    with pytest.raises(UndefinedError, match='minutes'):
+        rendered('classroom.html.j2', lessons=[lesson, lesson])
 
 
 def test_the_index_leads_to_what_is_there(kit):

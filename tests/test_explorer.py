@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from conftest import ROOT, read_notebook
 from playwright.sync_api import expect
-from test_lessons import code_cell
+from tried import code_cell
 
 SETUP = '''import matplotlib.pyplot as plt
 import torch

@@ -20,9 +20,11 @@ import psutil
 import pytest
 import teaching
 from conftest import ROOT
-from notebooks import read, source
+from copies import filled
+from notebooks import NOT_RUN, read, source
 from submissions import submissions
-from teaching import exercises, notes
+from teaching import RUN, exercises, notes
+from tried import code_cell
 
 RIGHT = 'def std_of(decibels):\n    return 10 ** (-decibels / 20)\n'
 HALVED = 'def halved(given):\n    return [value / 2 for value in given]\n'
@@ -48,39 +50,25 @@ WRONG = [('power for amplitude', '20 dB is a standard deviation of 0.1', RIGHT.r
         ('in place', 'leave the values as they are', 'def halved(given):\n    given[:] = [value / 2 for value in given]\n    return given\n')]
 
 
-def code_cell(name, code):
-    return {'cell_type': 'code', 'id': name, 'metadata': {}, 'outputs': [], 'execution_count': None, 'source': code}
-
-
 def text_cell(name, text):
     return {'cell_type': 'markdown', 'id': name, 'metadata': {}, 'source': text}
 
 
 def made_up():
     "A lesson, and what stands in teach/ beside it."
-    cells = [text_cell('head', '# Made: up for tests'), code_cell('unused', 'import math\nraise RuntimeError("no exercise needs this cell")'),
-             code_cell('data', 'values = [3., 9., 4.]\nother = 1')]
+    cells = [text_cell('head', '# Made: up for tests'), code_cell('import math\nraise RuntimeError("no exercise needs this cell")', 'unused'),
+             code_cell('values = [3., 9., 4.]\nother = 1', 'data')]
     lines = ['When half the class is lost: go home.\n']
     for number, (name, solution, check, wrong) in enumerate(zip(('std_of', 'halved'), (RIGHT, HALVED), CHECKS, WRONG), 1):
         title = f'Exercise {number}: {name}'
         stub = f'{solution.splitlines()[0]}\n    ...\n'
-        cells += [text_cell(f'task-{number}', f'### {title}\n\nWrite it.'), code_cell(f'stub-{number}', f'#| eval: false\n{stub}'),
-                  text_cell(f'run-{number}', 'Run the check:'), code_cell(f'check-{number}', f'#| eval: false\n{check}'),
+        cells += [text_cell(f'task-{number}', f'### {title}\n\nWrite it.'), code_cell(NOT_RUN + stub, f'stub-{number}'),
+                  text_cell(f'run-{number}', f'{RUN}:'), code_cell(NOT_RUN + check, f'check-{number}'),
                   text_cell(f'fold-{number}', f'<details><summary>Solution</summary>\n\n```python\n{solution}```\n\n</details>')]
         lines.append(f'## {title}\n\nminutes: 5\n\nstub: return\n')
         lines += [f'### wrong: {name}\n\nfails: {fails}\n\n```python\n{code}```\n\nTells: goes wrong at {name}. Ask what {name} is.\n'
                   for name, fails, code in wrong]
     return {'cells': cells, 'metadata': {}, 'nbformat': 4, 'nbformat_minor': 5}, '\n'.join(lines)
-
-
-def filled(book, answers):
-    "A lesson with answers in the place of its stubs, as a student hands it in."
-    book = json.loads(json.dumps(book))
-    for exercise, answer in zip(exercises(book), answers):
-        stub = next(cell for cell in reversed(book['cells'][:exercise.place]) if cell['cell_type'] == 'code')
-        if answer is not None:
-            stub['source'] = exercise.stub[:exercise.stub.index('def ')] + answer
-    return book
 
 
 def put(folder, name, what):
@@ -156,8 +144,8 @@ def hand_in(folder, book):
     odd('doubled.ipynb', filled(book, [None, WRONG[1][0][2]]), None, 1, '')
     twice = filled(book, [RIGHT, HALVED])
     place = next(place for place, cell in enumerate(twice['cells']) if source(cell) == RIGHT)
-    stub = source(book['cells'][place]).replace('#| eval: false\n', '')
-    twice['cells'][place:place + 1] = [code_cell('same', code) for code in (std_of('return 0.'), RIGHT, stub)]
+    stub = source(book['cells'][place]).replace(NOT_RUN, '')
+    twice['cells'][place:place + 1] = [code_cell(code, 'same') for code in (std_of('return 0.'), RIGHT, stub)]
     odd('twice.ipynb', twice, 3, 3, 'std_of is defined 2 times: the last one that is not the stub counts')
     bare = [{'cell_type': cell['cell_type'], 'source': source(cell)} for cell in filled(book, [RIGHT, HALVED])['cells']
             if 'assert' not in source(cell)]
@@ -168,7 +156,7 @@ def hand_in(folder, book):
             cell['source'] = 'assert True, "all is well"'
     odd('fake-check.ipynb', fake, 1, 3, 'its check is missing or changed')
     own = filled(book, [RIGHT, HALVED])
-    own['cells'].insert(4, code_cell('mine', 'values = [0., 0.]\nsum = lambda x: 0'))
+    own['cells'].insert(4, code_cell('values = [0., 0.]\nsum = lambda x: 0', 'mine'))
     odd('own-setup.ipynb', own, 3, 3, '')
     odd('renamed (1).ipynb.txt', filled(book, [RIGHT, HALVED]), 3, 3, '')
     expected['renamed (1).ipynb'] = expected.pop('renamed (1).ipynb')
@@ -183,10 +171,11 @@ def hand_in(folder, book):
     odd('ben/00_exercise.py', RIGHT, None, 1, '2 files')  # as many answers, and fewer of the stubs
     odd('picture.ipynb', bytes(range(256)) * 20, None, None, 'is neither a notebook nor Python')
     odd('empty.ipynb', '', None, None, 'is empty')
+    odd('packed.ipynb', b'PK\3\4' + bytes(range(256)), None, None, 'is packed, or a document: unpack it here')
     odd('list.ipynb', '[1, 2]', None, None, '')
     odd('null.ipynb', '{"cells": [null, 3, {"cell_type": "code", "source": null}]}', None, None, '')
     odd('essay.txt', 'Noise is what is left when all is said.\nMore of it is less.', None, None, 'is neither a notebook nor Python')
-    odd('other.ipynb', {'cells': [code_cell('a', 'def something_else(): pass')]}, None, None, 'is it of another lesson?')
+    odd('other.ipynb', {'cells': [code_cell('def something_else(): pass', 'a')]}, None, None, 'is it of another lesson?')
     put(folder, '.ipynb_checkpoints/right-checkpoint.ipynb', book)
     put(folder, '.DS_Store', b'\0\1')
     return expected
@@ -266,6 +255,32 @@ def test_nothing_that_an_answer_has_started_is_left_for_the_next(lesson):
         assert not result['ended'] and len(result['told']) >= 3 and not left_over()
     finally:
         one.close()
+
+
+def test_what_works_is_measured_by_its_work_and_what_waits_by_the_clock(lesson):
+    "Or a right answer would fail where the machine is busy, and one that waits be kept for ever."
+    busy = "subprocess.run([sys.executable, '-c', 'while True: pass'])"
+    leaves = ('if os.fork():', '    os._exit(3)', 'time.sleep(60)'), 60, 60, '(exit code 3)'  # and what it has started holds on to the pipe
+    for lines, limit, patience, ended in (
+            *([leaves] if hasattr(os, 'fork') else []), (('time.sleep(1)', 'return 10 ** (-decibels / 20)'), .3, 60, ''), (('time.sleep(60)',), 60, 1, 'does it wait for something?'),
+            (('while True:', '    pass'), 1, 60, 'after 1 s, and was stopped: a loop without end?'), ((busy,), 1, 60, 'a loop without end?')):
+        one = desk.Desk(marks_module.Course('01'), [])
+        code, start = std_of(*lines, before='import os, subprocess, sys, time\n'), time.monotonic()
+        try:
+            result, = one.run([one.course.tasks[0].job([('', code)]) | {'limit': limit, 'patience': patience}])
+        finally:
+            one.close()
+        assert result['ended'].endswith(ended) and bool(result['ended']) == bool(ended) and time.monotonic() - start < 50, result
+        assert result['work'] > 1 if 'True' in code else result['work'] < .3 < result['seconds']
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere each process sets the lesson up by itself')
+def test_a_lesson_with_progress_bars_is_set_up_once():
+    "The first bar starts a thread, and a process with threads cannot be copied."
+    code = ("import keeper; print(keeper.Keeper(['from tqdm.auto import tqdm', 'for _ in tqdm(range(2), disable=True): pass'], True).forks, "
+            "keeper.Keeper(['import threading, time', 'threading.Thread(target=time.sleep, args=(2,)).start()'], True).forks)")
+    run = subprocess.run([sys.executable, '-c', code], cwd=ROOT / 'tools', capture_output=True, text=True, timeout=300)
+    assert run.stdout.split() == ['True', 'False'], run.stderr
 
 
 @pytest.mark.parametrize('walls', [desk.walls(), ('with nothing', [])], ids=['walls', 'none'])
@@ -475,6 +490,16 @@ def test_a_spreadsheet_runs_nothing_of_the_table(marks):
     assert [class_page.cell(each) for each in ('+1', '@x', '-2', 'Anna')] == ["'+1", "'@x", "'-2", 'Anna']
 
 
+def test_a_page_has_a_name_that_every_system_takes_and_no_other_page_has():
+    taken = set()
+    given = ['Anna B.', 'anna-b', 'CON', 'con.', 'nul', 'Com1', 'lpt¹', 'Constance', 'René', 'Rene\u0301', '\u0939\u093f\u0928\u094d\u0926\u0940',
+             'a/b\\c:d*e?f"g<h>i|j', ' ... ', 'x' * 300, '\udcff', 'Straße', 'STRASSE']
+    names = [class_page.file_name(each, taken) for each in given]
+    assert names == ['Anna-B.html', 'anna-b-2.html', 'student-CON.html', 'student-con-2.html', 'student-nul.html', 'student-Com1.html', 'student-lpt¹.html',
+                     'Constance.html', 'René.html', 'René-2.html', '\u0939\u093f\u0928\u094d\u0926\u0940.html', 'a-b-c-d-e-f-g-h-i-j.html',
+                     'student.html', f'{"x" * 60}.html', 'student-2.html', 'Straße.html', 'STRASSE-2.html']
+
+
 def test_students_are_counted_by_what_went_wrong_first():
     def mark_of(student, *failed, alike=(), answered=True, exact=False):
         wrong = [{'name': each, 'tells': '', 'fails': ''} for each in alike]
@@ -492,8 +517,8 @@ def test_students_are_counted_by_what_went_wrong_first():
 
 def test_a_helper_of_the_students_own_comes_along_and_what_the_lesson_gives_does_not(lesson, tmp_path):
     book = filled(lesson, [std_of('return own(decibels) + other - later')])
-    book['cells'].insert(1, code_cell('mine', 'other = 5\ndef own(x):\n    return x + BASE\nBASE = 2\nprint("no answer needs this")'))
-    book['cells'].append(code_cell('end', 'later = 3'))
+    book['cells'].insert(1, code_cell('other = 5\ndef own(x):\n    return x + BASE\nBASE = 2\nprint("no answer needs this")', 'mine'))
+    book['cells'].append(code_cell('later = 3', 'end'))
     put(tmp_path, 'a.ipynb', book)
     (answer, _), _ = marks_module.Course('01').answers(submissions(tmp_path, {'std_of': 'def std_of(decibels):\n    ...\n'})[0])
     assert [code.strip().splitlines()[0] for _, code in answer.code] == ['def own(x):', 'BASE = 2', 'later = 3', 'def std_of(decibels):']

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import release
 from conftest import NOTEBOOKS, ROOT
-from test_lessons import code_cell
+from tried import code_cell
 
 import denoise_ae
 

@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import schedule
 from conftest import LESSONS, MODULES, NOTEBOOKS, ROOMS, ROOT, read_notebook
+from notebooks import runs
+from teaching import EXERCISES, QUIZ
 
 
 @pytest.fixture(scope='module')
@@ -56,7 +59,7 @@ def test_outputs_are_saved_and_whole(path):
     for cell in shown_code(read_notebook(path)):
         where = f'{path.stem}: {cell["source"][:60]}'
         last = ast.parse(cell['source']).body[-1:]
-        if '#| eval: false' in cell['source'] or '#| output: false' in cell['source']:
+        if not runs(cell) or '#| output: false' in cell['source']:
             assert not cell['outputs'], where
         elif '#| fig-cap' in cell['source']:
             assert any('image/png' in out.get('data', {}) for out in cell['outputs']), where
@@ -132,9 +135,9 @@ def neighbours(path, paths):
 @pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_has_all_its_parts(path):
     cells, text = head_and_text(path)
-    for part in ('**After this lesson you can**', '**You need**', '## Exercises', '## Summary', '## Quiz', '## Further reading'):
+    for part in ('**After this lesson you can**', '**You need**', f'## {EXERCISES}', '## Summary', f'## {QUIZ}', '## Further reading'):
         assert text.count(part) == 1, part
-    quiz = text.split('## Quiz')[1].split('## Further reading')[0]
+    quiz = text.split(f'## {QUIZ}')[1].split('## Further reading')[0]
     questions, answers = quiz.split('<details><summary>Answers</summary>')
     count = len(re.findall(r'^\d\. ', questions, re.M))
     assert 3 <= count <= 5 and count == len(re.findall(r'^\d\. ', answers, re.M))
@@ -172,7 +175,7 @@ def test_everything_is_in_the_sidebar_and_in_the_index():
     assert sorted(set(re.findall(r'href: api/(\w+)\.qmd', sidebar))) == MODULES
     index = ROOT / 'nbs' / 'index.ipynb'
     linked = re.findall(r'^\| \[[^]]+\]\((\S+\.ipynb)\)', head_and_text(index)[1], re.M)
-    assert linked == names[1:], 'the tables of the index'
+    assert linked == [name for name in names[1:] if name != 'teaching.ipynb'], 'the tables of the index'
 
 
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
@@ -208,3 +211,27 @@ def test_every_requirement_of_the_site_builder_is_locked_for_python_3_10():
     for needed in map(Requirement, requires('smalldocs')):
         if needed.marker is None:
             assert needed.name.lower() in applying, needed
+
+
+def test_the_page_for_teachers_shows_its_pictures_and_names_the_plans():
+    "Each picture is there, small, and said in words; the plans are those of teach/plans.toml, with their lessons."
+    text, folder = head_and_text(ROOT / 'nbs' / 'teaching.ipynb')[1], ROOT / 'nbs' / 'images'
+    figures = re.findall(r'<figure><img src="images/([\w.]+)" alt="([^"]+)" loading="lazy"><figcaption>(.+?)</figcaption></figure>', text)
+    assert text.count('<img') == len(figures) and sorted(name for name, *_ in figures) == sorted(path.name for path in folder.iterdir())
+    assert all(len(alt) > 40 and len(caption) > 20 for _, alt, caption in figures)
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 300_000
+    for plan in schedule.load():
+        minutes = [meeting['minutes'] for meeting in plan['meeting']]
+        length = f'{len(minutes)} × {minutes[0]} minutes' if len(minutes) > 1 else f'{minutes[0]} minutes'
+        line = re.search(rf'^- \*\*{plan["title"]}, {length}.*', text, re.M)
+        assert line, f'{plan["title"]}, {length}'
+        named = set(re.findall(r'\]\((\w+)\.ipynb\)', line[0])) | {path.stem for path in LESSONS[:10] if '00_data.ipynb) to [09]' in line[0]}
+        assert named == {block['lesson'] for meeting in plan['meeting'] for block in meeting['blocks'] if 'lesson' in block}, plan['title']
+
+
+def test_the_readme_names_every_command_for_teachers():
+    "Those that it names are there, and none of the kit's is missing."
+    known = set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(encoding='utf-8'), re.M))
+    for name in ('README.md', 'nbs/teaching.ipynb', 'teach/guide.md'):
+        named = set(re.findall(r'`make ([a-z]+)', (ROOT / name).read_text(encoding='utf-8')))
+        assert {'classroom', 'grade', 'stick'} <= named <= known, name

@@ -2,7 +2,6 @@
 import re
 import subprocess
 import sys
-from html import unescape
 
 import plan as plan_pages
 import pytest
@@ -11,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import LESSONS, ROOT
 from ending import LIMIT
 from schedule import tomllib
+from shown import shown_in
 from teaching import headings
 
 TEACH = ROOT / 'teach'
@@ -49,14 +49,9 @@ def pages(tmp_path_factory):
     return folder
 
 
-def plain(text):
-    "Its letters and digits, with which a page and the Markdown that it is made from can be compared."
+def letters(text):
+    "Its letters and digits, by which a page and the Markdown that it is made from can be compared."
     return re.sub(r'\W', '', text)
-
-
-def texts(page):
-    "Those of a page, without its tags."
-    return plain(unescape(re.sub(r'<[^>]+>', '', re.sub(r'<style>.*?</style>', '', page, flags=re.S))))
 
 
 def test_there_is_a_plan_for_a_term_for_a_day_and_for_a_single_lesson(plans):
@@ -144,27 +139,27 @@ def test_the_times_of_a_day_follow_each_other(known):
 
 
 def test_the_plan_page_says_what_stands_in_the_plans_and_beside_the_lessons(pages, plans, known):
-    text = texts((pages / 'plan.html').read_text(encoding='utf-8'))
+    text = letters(shown_in((pages / 'plan.html').read_text(encoding='utf-8')))
     for plan in plans:
         for meeting in plan['meeting']:
-            assert plain(meeting['title']) in text
+            assert letters(meeting['title']) in text
             for block in meeting['blocks']:
-                assert plain(block['do']) in text
+                assert letters(block['do']) in text
                 if 'lesson' in block:
                     lesson = known[block['lesson']]
-                    assert plain(lesson.lost) in text
-                    assert all(plain(f'{title} ({minutes} min)') in text for title, minutes in lesson.chosen(block)[1])
+                    assert letters(lesson.lost) in text
+                    assert all(letters(f'{title} ({minutes} min)') in text for title, minutes in lesson.chosen(block)[1])
 
 
 def test_the_guide_takes_what_is_often_believed_from_the_files_of_the_lessons(pages, known):
     "All of it, in the order of the lessons, and none of it is typed into the guide."
-    text, typed = texts((pages / 'guide.html').read_text(encoding='utf-8')), plain((TEACH / 'guide.md').read_text(encoding='utf-8'))
-    said = [plain(each) for lesson in known.values() for each in [*sum(([believed, say] for _, believed, say in lesson.believed), []), lesson.lost]]
+    text, typed = letters(shown_in((pages / 'guide.html').read_text(encoding='utf-8'))), letters((TEACH / 'guide.md').read_text(encoding='utf-8'))
+    said = [letters(each) for lesson in known.values() for each in [*sum(([believed, say] for _, believed, say in lesson.believed), []), lesson.lost]]
     assert len(known) == len(LESSONS) == 16 and len(said) == len(set(said)) > 16 * 5
     places = [text.index(each) for each in said]
     assert places == sorted(places)
     assert not [each for each in said if each in typed]
-    assert all(plain(f'{lesson.short} {lesson.seconds} {lesson.minutes} {lesson.exercises[0][1]}') in text for lesson in known.values())
+    assert all(letters(f'{lesson.short} {lesson.seconds} {lesson.minutes} {lesson.exercises[0][1]}') in text for lesson in known.values())
 
 
 def test_the_guide_says_what_a_slip_of_a_student_can_do():

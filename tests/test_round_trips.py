@@ -10,11 +10,12 @@ from pathlib import Path
 import classroom
 import pytest
 from conftest import LESSONS
+from copies import filled
 from notebooks import read, source
 from teaching import exercises, notes
 
 LESSON = next(path for path in LESSONS if path.stem == '01_noise')
-TITLES = [exercise.title for exercise in exercises(read(LESSON))]
+EXERCISES = list(exercises(read(LESSON)))
 pytestmark = pytest.mark.round_trip
 
 
@@ -34,31 +35,19 @@ def needs(name):
     return pytest.mark.skipif(not shutil.which(name), reason=f'{name} is not on the PATH: it is tried in an environment of its own')
 
 
-def said(*command, cwd):
+def called(*command, cwd):
     run = subprocess.run([str(each) for each in command], cwd=cwd, capture_output=True, text=True, env=os.environ)
     print(f'$ {" ".join(map(str, command))}\n{run.stdout}{run.stderr}')  # -s shows it
     assert run.returncode == 0, (run.stdout + run.stderr)[-4000:]
     return run.stdout + run.stderr
 
 
-def filled(notebook, codes):
-    "A student's notebook with answers in the place of the stubs, by the exercises' numbers from 0."
-    lesson = read(LESSON)
-    for n, exercise in enumerate(exercises(lesson)):
-        if n in codes:
-            place = next(place for place, cell in enumerate(notebook['cells']) if source(cell).strip() == exercise.stub.strip())
-            notebook['cells'][place]['source'] = codes[n]
-    return notebook
-
-
 def students():
     "Who hands in what, and for which exercises there should be a point."
-    found = list(exercises(read(LESSON)))
     told = notes(LESSON.stem)
-    solutions = {n: each.solution for n, each in enumerate(found)}
-    wrong = {n: told[each.title].wrong[0]['code'] for n, each in enumerate(found)}
-    return {'all': (solutions, [1, 1, 1, 1]), 'none': ({}, [0, 0, 0, 0]), 'wrong': (wrong, [0, 0, 0, 0]),
-            'half': ({0: solutions[0], 1: wrong[1], 2: solutions[2]}, [1, 0, 1, 0])}
+    solutions, wrong = [each.solution for each in EXERCISES], [told[each.title].wrong[0]['code'] for each in EXERCISES]
+    return {'all': (solutions, [1, 1, 1, 1]), 'none': ([None] * 4, [0, 0, 0, 0]), 'wrong': (wrong, [0, 0, 0, 0]),
+            'half': ([solutions[0], wrong[1], solutions[2], None], [1, 0, 1, 0])}
 
 
 @needs('nbgrader')
@@ -67,24 +56,24 @@ def test_nbgrader(tmp_path, start_with):
     start_with(sys.executable)
     classroom.write_assignments(tmp_path / 'kit', [LESSON])
     course, name = tmp_path / 'kit' / 'nbgrader', LESSON.stem
-    said('nbgrader', 'generate_assignment', name, '--create', cwd=course)
+    called('nbgrader', 'generate_assignment', name, '--create', cwd=course)
     released = read(course / 'release' / name / f'{name}.ipynb')
     codes = [source(cell) for cell in released['cells']]
-    for exercise in exercises(read(LESSON)):
+    for exercise in EXERCISES:
         assert exercise.stub in codes and exercise.check in codes and not any(exercise.solution.strip() in code for code in codes)
     for student, (answers, _) in students().items():
         place = course / 'submitted' / student / name / f'{name}.ipynb'
         place.parent.mkdir(parents=True)
-        place.write_text(json.dumps(filled(read(course / 'release' / name / f'{name}.ipynb'), answers)), encoding='utf-8')
-    said('nbgrader', 'autograde', name, '--create', cwd=course)
-    said('nbgrader', 'export', '--to', 'grades.csv', cwd=course)
-    said('nbgrader', 'generate_feedback', name, cwd=course)
+        place.write_text(json.dumps(filled(released, answers, EXERCISES)), encoding='utf-8')
+    called('nbgrader', 'autograde', name, '--create', cwd=course)
+    called('nbgrader', 'export', '--to', 'grades.csv', cwd=course)
+    called('nbgrader', 'generate_feedback', name, cwd=course)
     with open(course / 'grades.csv', encoding='utf-8') as file:
         grades = {row['student_id']: float(row['score']) for row in csv.DictReader(file)}
     print(grades)
     assert grades == {student: sum(points) for student, (_, points) in students().items()}
     page = (course / 'feedback' / 'wrong' / name / f'{name}.html').read_text(encoding='utf-8')
-    for title in TITLES:
+    for title in (exercise.title for exercise in EXERCISES):
         assert notes(name)[title].wrong[0]['fails'] in page, 'a student reads why'
 
 
@@ -94,22 +83,22 @@ def test_otter(tmp_path, start_with):
     start_with(Path(shutil.which('otter')).parent / 'python')
     classroom.write_assignments(tmp_path / 'kit', [LESSON])
     folder, name = tmp_path / 'kit' / 'otter', LESSON.stem
-    said('otter', 'assign', f'{name}.ipynb', 'dist', cwd=folder)
+    called('otter', 'assign', f'{name}.ipynb', 'dist', cwd=folder)
     student = folder / 'dist' / 'student' / f'{name}.ipynb'
     codes = [source(cell) for cell in read(student)['cells']]
-    for exercise in exercises(read(LESSON)):
+    for exercise in EXERCISES:
         assert exercise.stub.strip() in [code.strip() for code in codes]
         assert not any(exercise.solution.strip() in code for code in codes)
     (package,) = (folder / 'dist' / 'autograder').glob('*.zip')
     for who, (answers, points) in students().items():
         place = folder / f'{who}.ipynb'
-        place.write_text(json.dumps(filled(read(student), answers)), encoding='utf-8')
+        place.write_text(json.dumps(filled(read(student), answers, EXERCISES)), encoding='utf-8')
         (folder / who).mkdir()
-        said('otter', 'run', '-a', package, place, '-o', folder / who, cwd=folder)
+        called('otter', 'run', '-a', package, place, '-o', folder / who, cwd=folder)
         results = json.loads((folder / who / 'results.json').read_text(encoding='utf-8'))
         scores = {each['name'].split(' ')[0]: each['score'] for each in results['tests'] if each['name'].startswith('exercise')}
         print(who, scores)
         assert list(scores.values()) == points, results
         if who == 'wrong':
-            for title in TITLES:
+            for title in (exercise.title for exercise in EXERCISES):
                 assert notes(name)[title].wrong[0]['fails'] in json.dumps(results, ensure_ascii=False), 'a student reads why'

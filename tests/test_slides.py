@@ -1,5 +1,4 @@
 """Slides and handouts, as they are shown and printed: in a real browser, from a folder, with no network."""
-import html
 import re
 import subprocess
 import sys
@@ -14,7 +13,8 @@ from conftest import LESSONS, ROOT
 from deck import Deck
 from markup import sentences
 from notebooks import read, source
-from teaching import exercises, folds, headings, notes, quiz
+from shown import leaks, secrets, shown_in
+from teaching import exercises, headings, notes, quiz
 from test_site import serious
 
 LOCAL = 'file', 'data', 'blob'
@@ -41,24 +41,9 @@ SMALL = """() => [...document.querySelectorAll('.slide .body')].flatMap(body => 
 })"""
 
 
-def cells_of(path, kind):
-    return [source(cell) for cell in read(path)['cells'] if cell['cell_type'] == kind]
-
-
-def secrets(path):
-    "Lines of solutions and answers that stand nowhere else in the lesson."
-    told = [line.strip() for fold in map(folds, cells_of(path, 'markdown')) for part in fold for line in part.split('\n')]
-    rest = '\n'.join(cells_of(path, 'code'))
-    return [line for line in told if len(line) > 11 and not line.startswith('```') and line not in rest]
-
-
 def squeezed(markdown):
     "The letters of a text, without spaces and marks, as they can be looked for in what is shown."
     return re.sub(r'[\s`*$\\]', '', re.sub(r'\[([^\]]*)\]\([^)]*\)', r'\1', markdown))
-
-
-def words(page):
-    return squeezed(html.unescape(re.sub(r'<[^>]+>', '', page)))
 
 
 @pytest.fixture
@@ -103,7 +88,7 @@ def test_a_deck(path, tmp_path, page):
     assert len(page.locator('.slide.table').all()) >= tables
     shown, text = page.locator('.slide .body').all_inner_texts(), squeezed(page.locator('main').text_content())
     assert not re.search(r'^\s*assert ', '\n'.join(page.locator('.body pre').all_text_contents()), re.M)
-    assert [line for line in secrets(path) if squeezed(line) in text] == []
+    assert leaks(deck, secrets()) == []
     for exercise in exercises(notebook):
         slide = next(each for each in page.locator('.slide.exercise').all() if exercise.title in each.text_content())
         assert f'{notes(path.stem)[exercise.title].minutes} minutes' in slide.text_content()
@@ -256,9 +241,9 @@ def test_code_for_a_slide():
     assert excerpts.trimmed('with a:\n    import b') == 'with a:\n    import b', 'nothing is left empty'
     long = 'def f():\n    "Says."\n' + '    x()\n' * 30 + '\ndef g():\n    y()\n    z()'
     assert excerpts.folded(long, 10) == 'def f():\n    "Says."\n    ...\n\ndef g():\n    y()\n    z()'
-    pieces = excerpts.parts('\n'.join(f'x{n} = (\n    {n})' for n in range(12)), 10)
+    pieces = excerpts.split_code('\n'.join(f'x{n} = (\n    {n})' for n in range(12)), 10)
     assert len(pieces) == 3 and all(len(piece.split('\n')) <= 10 and excerpts.parsed(piece) is not None for piece in pieces)
-    assert excerpts.parts('x = [\n' + '    1,\n' * 30 + ']', 10)[0].endswith('# …')
+    assert excerpts.split_code('x = [\n' + '    1,\n' * 30 + ']', 10)[0].endswith('# …')
 
 
 # Handouts
@@ -267,10 +252,11 @@ def test_code_for_a_slide():
 @pytest.mark.parametrize('path', LESSONS, ids=lambda path: path.stem)
 def test_a_handout(path, tmp_path):
     "It asks all and answers nothing; the sheet beside it has all answers."
-    paper, sheet = (written.read_text(encoding='utf-8') for written in handouts.write(tmp_path, pdf=False, which=[path]))
+    written = handouts.write(tmp_path, pdf=False, which=[path])
+    paper, sheet = (each.read_text(encoding='utf-8') for each in written)
     notebook, beside = read(path), notes(path.stem)
-    asked, answered = words(paper), words(sheet)
-    assert [line for line in secrets(path) if squeezed(line) in asked] == []
+    asked, answered = (squeezed(shown_in(page)) for page in (paper, sheet))
+    assert leaks(written[0], secrets()) == [] != leaks(written[1], secrets())
     assert 'Wrong' not in asked
     for exercise in exercises(notebook):
         assert squeezed(exercise.title) in asked and squeezed(exercise.stub) in asked
@@ -300,7 +286,7 @@ def test_handouts_as_pdf(tmp_path, page):
 
 def test_without_a_browser_a_sentence_says_how_to_print(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv('CHROMIUM', raising=False)
-    monkeypatch.setattr(printing, 'PLACES', ())
+    monkeypatch.setattr(printing, 'places', lambda: ())
     monkeypatch.setenv('PATH', '')
     written = handouts.write(tmp_path, which=[LESSONS[1]])
     assert [each.suffix for each in written] == ['.html', '.html']
@@ -308,6 +294,22 @@ def test_without_a_browser_a_sentence_says_how_to_print(tmp_path, monkeypatch, c
     monkeypatch.setenv('CHROMIUM', str(tmp_path / 'none'))
     assert len(handouts.write(tmp_path, which=[LESSONS[1]])) == 2
     assert re.search(r'2 of 2 pages are not printed, because .*none failed: .*Open a page in any browser', capsys.readouterr().err)
+
+
+@pytest.mark.parametrize('place', [
+    'Applications/Google Chrome.app/Contents/MacOS/Google Chrome', 'Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge',
+    'programs/Google/Chrome/Application/chrome.exe', 'programs/Microsoft/Edge/Application/msedge.exe'])
+def test_a_browser_is_found_where_its_installer_puts_it(place, tmp_path, monkeypatch):
+    monkeypatch.delenv('CHROMIUM', raising=False)
+    monkeypatch.setenv('PATH', '')
+    monkeypatch.setattr(printing.Path, 'home', lambda: tmp_path)
+    for name in printing.FOLDERS:
+        monkeypatch.delenv(name, raising=False)
+    for name in ('ProgramFiles(x86)', 'LocalAppData'):
+        monkeypatch.setenv(name, str(tmp_path / 'programs'))
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).touch()
+    assert printing.chromium() in {str(tmp_path / place), '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'}, 'or this Mac has one for everyone'
 
 
 def test_from_the_command_line(tmp_path):

@@ -312,6 +312,14 @@ def test_students_get_their_notebooks_and_nothing_of_a_teachers(tmp_path):
                 assert not (cell.get('outputs') or folds(source(cell))), path.name
 
 
+def test_a_kit_that_is_missing_or_old_is_named(tmp_path):
+    assert stick.about_kit(tmp_path / 'none') == ['without assignments, slides and handouts: make classroom, and then again make stick']
+    (tmp_path / 'index.html').touch()
+    assert stick.about_kit(tmp_path) == []
+    os.utime(tmp_path / 'index.html', (0, 0))
+    assert stick.about_kit(tmp_path)[0].startswith('assignments, slides and handouts are older than the lessons: make classroom')
+
+
 def test_a_folder_that_is_no_stick_is_left_alone(tmp_path):
     (tmp_path / 'letter.txt').write_text('Dear')
     with pytest.raises(ValueError, match='exists and is no stick'):

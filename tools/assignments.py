@@ -4,9 +4,9 @@ import re
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 from copies import cleared
-from notebooks import source
-from slices import needed, plain
-from teaching import exercises, heading_of, without_folds
+from notebooks import runs, source
+from slices import code_of, needed
+from teaching import RUN, exercises, heading_of, without_folds
 
 INTRODUCTION = '''\
 # {heading}: exercises
@@ -44,10 +44,9 @@ tests:
   files: true
   ok_format: false'''
 OTTER_CHECK = '''\
-CHECK = {check}
-
 def test_{name}(env):
-    exec(CHECK, env)'''
+    check = {check}
+    exec(check, env)'''  # otter takes a cell that is one function, and nothing beside it
 
 
 def unlinked(text):
@@ -64,8 +63,7 @@ def answers(exercise, told):
 def set_up(notebook, told):
     "The code cells of a lesson that its exercises need, those of the wrong answers too. Of some it is the imports alone."
     found = list(exercises(notebook))
-    end = next(place for place, cell in enumerate(notebook['cells']) if re.search('^### Exercise', source(cell), re.M))
-    cells = [cell for cell in notebook['cells'][:end] if cell['cell_type'] == 'code' and '#| eval: false' not in source(cell)]
+    cells = list(filter(runs, notebook['cells'][:found[0].start]))
     codes = [code for exercise in found for code in answers(exercise, told[exercise.title])]
     return [{**cleared(cell), 'source': code} for cell, code in needed(cells, codes)]
 
@@ -74,11 +72,10 @@ def asked(notebook):
     "For each exercise the cells of the lesson from its heading to its check."
     cells = notebook['cells']
     for exercise in exercises(notebook):
-        start = max(place for place in range(exercise.place) if re.search('^### Exercise', source(cells[place]), re.M))
-        text = unlinked(without_folds(source(cells[start])))
-        found = [{**cells[start], 'source': text[text.index(f'### {exercise.title}'):]}]
-        for cell in cells[start + 1:exercise.place + 1]:
-            found.append({**cleared(cell), 'source': plain(cell)} if cell['cell_type'] == 'code' else {**cell, 'source': unlinked(source(cell))})
+        text = unlinked(without_folds(source(cells[exercise.start])))
+        found = [{**cells[exercise.start], 'source': text[text.index(f'### {exercise.title}'):]}]
+        for cell in cells[exercise.start + 1:exercise.place + 1]:
+            found.append({**cleared(cell), 'source': code_of(cell)} if cell['cell_type'] == 'code' else {**cell, 'source': unlinked(source(cell))})
         yield exercise, found
 
 
@@ -91,7 +88,7 @@ def sliced(notebook, told):
     return {**notebook, 'cells': cells + [cell for _, found in asked(notebook) for cell in found]}
 
 
-def parts(notebook, assignment):
+def labelled(notebook, assignment):
     "The cells of a lesson's assignment by what they are: text, set-up, stub or check, each with the exercise it belongs to and its number."
     numbered = {cell['id']: (kind, exercise, number) for number, (exercise, found) in enumerate(asked(notebook), 1)
                 for kind, cell in zip(('stub', 'check'), [cell for cell in found if cell['cell_type'] == 'code'])}
@@ -102,13 +99,13 @@ def parts(notebook, assignment):
 
 def with_solution(exercise, begin, end):
     "A solution between two marks, with what stands before the function in the stub."
-    return f'{begin}\n{exercise.stub[:exercise.stub.index("def ")]}{exercise.solution.strip()}\n{end}'
+    return f'{begin}\n{exercise.filled(exercise.solution.strip())}\n{end}'
 
 
 def nbgrader(notebook, assignment, name):
     "The teacher's version of a lesson's assignment for nbgrader: set-up and text locked, a cell for each answer, a check worth one point."
     cells = []
-    for kind, exercise, number, cell in parts(notebook, assignment):
+    for kind, exercise, number, cell in labelled(notebook, assignment):
         graded = {'grade': kind == 'check', 'solution': kind == 'stub', 'locked': kind != 'stub', 'task': False, 'schema_version': 3,
                   'grade_id': f'{name}-exercise-{number}-{kind}' if number else f'{name}-{cell["id"]}'}
         metadata = {'nbgrader': graded | ({'points': 1} if kind == 'check' else {})}
@@ -129,7 +126,7 @@ def otter(notebook, assignment, name):
 
     Otter puts a cell that runs the check in its place, so what the lesson says before the check comes after it, if it is more than to run it."""
     cells, after = [new_raw_cell(OTTER.format(name=name), id='config')], None
-    for kind, exercise, number, cell in parts(notebook, assignment):
+    for kind, exercise, number, cell in labelled(notebook, assignment):
         question = f'exercise_{number}'
         if kind == 'stub':
             prompt = f'""" # BEGIN PROMPT\n{exercise.stub.strip()}\n""" # END PROMPT'
@@ -144,6 +141,6 @@ def otter(notebook, assignment, name):
             after = None
         elif after is None:
             cells.append(cell)
-        elif source(cell) != 'Run the check:':
+        elif source(cell) != f'{RUN}:':
             after.append(cell)
     return {**notebook, 'cells': cells}

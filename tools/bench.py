@@ -486,7 +486,7 @@ GRID = [Recipe(size, epochs, lr, cycle=True) for size in BATCH_SIZES for epochs 
 
 
 def recipes(args):
-    "For each recipe of the grid, after how many epochs `fit` reaches each goal. That is a matter of steps: it would be the same in any library."
+    "For each recipe of the grid, after how many epochs `fit` reaches each goal."
     import torch
     from tqdm.auto import tqdm
     (images, (noisy, clean)), rows = digits(args), []

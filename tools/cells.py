@@ -1,7 +1,7 @@
 """What a code cell of a lesson puts on slides: what it has shown, and the code where that is short or the matter itself."""
 import re
 
-from excerpts import folded, last_call, parts, trimmed
+from excerpts import folded, last_call, split_code, trimmed
 from layout import HEIGHT, code_block, code_room, figure, output_block, printed_text, tables, taken
 from markup import as_html, coloured
 from notebooks import source
@@ -29,7 +29,7 @@ def telling(code, most, alone):
 def definitions(code, lead):
     "Slides of code that shows nothing: long bodies are cut, and what is still too long is split."
     room = code_room(lead)
-    pieces = parts(folded(code, room), room)
+    pieces = split_code(folded(code, room), room)
     found = [('code', over + code_block(coloured(piece), piece, HEIGHT - taken(over)), [])
              for over, piece in zip([lead] + [''] * len(pieces), pieces)]
     if '\n\n'.join(pieces) != code and '\n'.join(pieces) != code:

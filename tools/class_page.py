@@ -1,13 +1,13 @@
 """What came out of marking, for a class: a table, a page for each student, and a page for tomorrow's lesson."""
 import csv
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, field
 
-from jinja2 import Environment, FileSystemLoader
+from pages import rendered
 
-from notebooks import ROOT
-
+DEVICES = re.compile(r'con|prn|aux|nul|(?:com|lpt)[\d¹²³]', re.I)  # Windows takes these for devices, whatever comes after a dot
 COLUMNS = 'student', 'exercise', 'points', 'of', 'solved', 'what failed', 'what it looks like', 'what happened'
 
 
@@ -75,9 +75,11 @@ def cell(text):
 
 def file_name(student, taken):
     "A name for a student's page that every system takes, used by nobody else."
-    base = re.sub(r'[^\w-]+', '-', student).strip('-')[:60] or 'student'
-    name = next(each for each in (base, *(f'{base}-{number}' for number in range(2, 10_000))) if each.lower() not in taken)
-    taken.add(name.lower())
+    signs = [sign if unicodedata.category(sign)[0] in 'LMN' else '_' if sign == '_' else '-' for sign in unicodedata.normalize('NFC', student)]
+    base = re.sub('-+', '-', ''.join(signs)).strip('-')[:60] or 'student'
+    base = f'student-{base}' if DEVICES.fullmatch(base) else base
+    name = next(each for each in (base, *(f'{base}-{number}' for number in range(2, 10_000))) if each.casefold() not in taken)
+    taken.add(name.casefold())
     return f'{name}.html'
 
 
@@ -93,7 +95,7 @@ def write(folder, course, found, marks, names, walls):
     def called(name):
         return names.get(name, name)
 
-    def said(text, student):
+    def nameless(text, student):
         return text.replace(student, called(student)) if names and len(student) > 2 else text
     order = sorted(found, key=lambda each: called(each.student))
     with open(folder / 'marks.csv', 'w', encoding='utf-8-sig', errors='replace', newline='') as file:
@@ -102,20 +104,19 @@ def write(folder, course, found, marks, names, walls):
         for submission in order:
             for mark in (each for each in marks if each.student == submission.student):
                 happened = submission.notes + mark.notes
-                table.writerow([cell(said(str(text), submission.student)) for text in (
+                table.writerow([cell(nameless(str(text), submission.student)) for text in (
                     called(mark.student), mark.title, mark.points, mark.of, 'yes' if mark.solved else 'no' if mark.answered else 'no answer',
                     ' | '.join(mark.failed + mark.stopped), looks_like(mark), ' | '.join(happened))])
     if names:
         with open(folder / 'who-is-who.csv', 'w', encoding='utf-8-sig', errors='replace', newline='') as file:
             csv.writer(file).writerows([('student', 'called'), *((cell(each.student), called(each.student)) for each in order)])
-    pages = Environment(loader=FileSystemLoader(ROOT / 'tools'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    pages.globals |= {'code': code, 'questions': questions, 'called': called, 'said': said}
-    page, taken, rows = pages.get_template('marks.html.j2'), set(), []
+    shared, taken, rows = {'course': course, 'code': code, 'called': called, 'nameless': nameless}, set(), []
     exercises = [Exercise(task.title, [mark for mark in marks if mark.title == task.title]) for task in course.tasks]
     for submission in order:
         own = [mark for mark in marks if mark.student == submission.student]
         name = file_name(called(submission.student), taken)
         rows.append((submission, own, f'students/{name}'))
-        (folder / 'students' / name).write_text(page.render(course=course, submission=submission, marks=own), encoding='utf-8', errors='replace')
-    whole = page.render(course=course, exercises=exercises, rows=rows, tomorrow=tomorrow(exercises), walls=walls, names=names)
-    (folder / 'class.html').write_text(whole, encoding='utf-8', errors='replace')
+        page = rendered('marks.html.j2', submission=submission, marks=own, questions=questions, **shared)
+        (folder / 'students' / name).write_text(page, encoding='utf-8', errors='replace')
+    page = rendered('marks.html.j2', exercises=exercises, rows=rows, tomorrow=tomorrow(exercises), walls=walls, names=names, **shared)
+    (folder / 'class.html').write_text(page, encoding='utf-8', errors='replace')

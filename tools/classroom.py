@@ -3,10 +3,10 @@
 student/, assignments/, slides/ and handouts/ are for students, without solutions; instructor/ has everything, slides with your hints among it.
 index.html says what is what. A folder that holds anything not made here, or changed since, is not touched."""
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tqdm.auto import tqdm
 
 import assignments
@@ -16,6 +16,7 @@ import slides
 from copies import instructor, save, student
 from folders import replaced
 from notebooks import ROOT, notebooks_in, read
+from pages import rendered
 from teaching import heading_of, lessons, misconceptions, notes, when_lost
 
 
@@ -27,6 +28,8 @@ def write_copies(folder):
         save(student(notebook), folder / 'student' / place)
         beside = (notes(path.stem), misconceptions(path.stem), when_lost(path.stem)) if path in known else ()
         save(instructor(notebook, *beside), folder / 'instructor' / place)
+    for kind in ('student', 'instructor'):
+        shutil.copytree(ROOT / 'nbs' / 'images', folder / kind / 'images')
 
 
 def write_assignments(folder, which=None):
@@ -42,15 +45,13 @@ def write_assignments(folder, which=None):
 
 def write_index(folder):
     "The page that says what is what."
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found = []
     for path in lessons():
         told = notes(path.stem)
         paper = next(name for name in (f'handouts/{path.stem}.pdf', f'handouts/{path.stem}.html') if (folder / name).exists())
         found.append({'name': path.stem, 'title': heading_of(read(path)), 'exercises': len(told),
                       'minutes': sum(each.minutes for each in told.values()), 'paper': paper, 'answers': paper.replace('/', '/answers/')})
-    page = template.get_template('classroom.html.j2').render(lessons=found)
-    (folder / 'index.html').write_text(page, encoding='utf-8')
+    (folder / 'index.html').write_text(rendered('classroom.html.j2', lessons=found), encoding='utf-8')
 
 
 def make(folder, pdf=True):

@@ -5,6 +5,7 @@ import re
 from nbformat.v4 import new_markdown_cell
 
 from notebooks import source
+from slices import code_of
 from teaching import exercises, without_folds
 
 GUESS = '**Your guess:** …'
@@ -38,16 +39,26 @@ def student(notebook):
     return {**notebook, 'cells': cells}
 
 
+def filled(notebook, answers, asked=None):
+    """A copy of a notebook with answers in the place of the stubs of its exercises, as a student hands it in; None leaves a stub as it is.
+    `asked`: the exercises, those of the notebook itself if not given."""
+    notebook = json.loads(json.dumps(notebook))
+    for exercise, answer in zip(asked or exercises(notebook), answers):
+        stub = next(cell for cell in notebook['cells'] if code_of(cell) == exercise.stub.strip())
+        stub['source'] = stub['source'] if answer is None else exercise.filled(answer)
+    return notebook
+
+
 def about(told):
     "What a teacher has beside an exercise, as text."
-    parts = [f'**For the teacher: {told.minutes} minutes.** On the stub the check says: {said(told.stub)}']
+    paragraphs = [f'**For the teacher: {told.minutes} minutes.** On the stub the check says: {quoted(told.stub)}']
     for wrong in told.wrong:
-        parts += [f'**Wrong: {wrong["name"]}.** The check says: {said(wrong["fails"])}',
+        paragraphs += [f'**Wrong: {wrong["name"]}.** The check says: {quoted(wrong["fails"])}',
                   f'```python\n{wrong["code"].strip()}\n```', f'Tells: {wrong["tells"]}']
-    return '\n\n'.join(parts)
+    return '\n\n'.join(paragraphs)
 
 
-def said(message):
+def quoted(message):
     "The words of a check. They may have any sign in them, a backtick too."
     ticks = '`' * (1 + max(map(len, re.findall('`+', message)), default=0))
     return f'{ticks} {message} {ticks}' if len(ticks) > 1 else f'`{message}`'

@@ -9,9 +9,9 @@ from cells import slides_of
 from layout import code_block, split_list, split_text, taken
 from markup import blocks, coloured, items, sentences
 from notebooks import read, source
-from phrases import QUESTION, above, asking, context, said, shown
+from phrases import QUESTION, above, asking, context, shown, spoken
 from tasks import tasks
-from teaching import exercises, misconceptions, notes, when_lost, without_folds
+from teaching import EXERCISES, QUIZ, exercises, misconceptions, notes, when_lost, without_folds
 
 KEY = re.compile(r'\*\*(.{40,}[.])\*\*', re.S)  # whole sentences in bold
 
@@ -65,7 +65,7 @@ class Deck:
 
     def say(self, markdown):
         "Put prose into the notes: of the next slide, where it ends in a colon, or of the last one."
-        (self.ahead if markdown.endswith(':') else self.here.notes).append(said(markdown))
+        (self.ahead if markdown.endswith(':') else self.here.notes).append(spoken(markdown))
 
     def text(self, markdown):
         for kind, block in blocks(markdown):
@@ -87,14 +87,14 @@ class Deck:
         head = f'<h{level}>{shown(title)}</h{level}>'
         if level == 1:
             self.title = title
-            self.add('title', head, told=[said(f'**When half the class is lost:** {self.lost}')] * bool(self.lost), column=True)
+            self.add('title', head, told=[spoken(f'**When half the class is lost:** {self.lost}')] * bool(self.lost), column=True)
         elif self.exercise:
             self.subsection = ''
             self.task(title, head)
         else:
             self.section, self.subsection = (shown(title), '') if level == 2 else (self.section, shown(title))
-            told = [said(f'**Often believed:** {text}') for heading, text in self.believed if heading == title]
-            total = f'{len(self.tasks)} exercises, {sum(map(self.minutes.get, self.tasks))} minutes' if title == 'Exercises' else ''
+            told = [spoken(f'**Often believed:** {text}') for heading, text in self.believed if heading == title]
+            total = f'{len(self.tasks)} exercises, {sum(map(self.minutes.get, self.tasks))} minutes' if title == EXERCISES else ''
             self.add('section', head + above(total), told=told, column=level == 2)
             self.opening = None if total else self.here
 
@@ -104,10 +104,10 @@ class Deck:
         pieces = split_text(told.before, stub.count('\n') + 1)
         for n, piece in enumerate(pieces):
             body = head + above(f'{self.minutes[title]} minutes') if n == 0 else ''
-            body += f'<div class="task">{said(chr(10).join(f"{block}{chr(10)}" for block in piece))}</div>'
+            body += f'<div class="task">{spoken(chr(10).join(f"{block}{chr(10)}" for block in piece))}</div>'
             body += code_block(coloured(stub), stub) if n == len(pieces) - 1 else ''
             self.add('exercise', body)
-        self.here.notes += map(said, told.after)
+        self.here.notes += map(spoken, told.after)
 
     def blockquote(self, block):
         self.here.body += above(re.sub(r'^> ?', '', block, flags=re.M))
@@ -136,14 +136,14 @@ class Deck:
                 about = context(question, before, self.last)
                 first = '' if first in about else first
                 body = (f'<p class="context">{shown(about)}</p>' if about else '') + asking(question)
-                self.add('ask', body, told=[said(' '.join([*told, *asked]))])
+                self.add('ask', body, told=[spoken(' '.join([*told, *asked]))])
                 told, asked, before, self.lead = [], [], [], question
             if piece:
                 told.append(piece)
                 before.append(piece)
                 self.lead = self.lead if piece == 'Guess first:' else f'{self.lead} {piece}'.strip() if len(piece) < 20 else piece
             if key := KEY.fullmatch(piece):
-                self.add('statement', f'<p class="key" data-floor="28">{shown(key[1])}</p>', told=[said(' '.join(told))])
+                self.add('statement', f'<p class="key" data-floor="28">{shown(key[1])}</p>', told=[spoken(' '.join(told))])
                 told = []
         self.open_section(first)
         if told:
@@ -159,13 +159,13 @@ class Deck:
         "A formula on a slide. A long one is cut at its wide spaces, a line for each part."
         lead, tex = '' if QUESTION.search(self.lead) else above(self.lead, 330), block.strip('$').strip()
         rows = re.split(r'\\q?quad', tex) if len(tex) > 110 else [tex]
-        self.add('formula', lead + ''.join(f'<div class="display" data-floor="28">{said(f"$${row.strip()}$$")}</div>' for row in rows))
+        self.add('formula', lead + ''.join(f'<div class="display" data-floor="28">{spoken(f"$${row.strip()}$$")}</div>' for row in rows))
 
     def bullet_list(self, block):
         self.points(block, 'ul')
 
     def ordered_list(self, block):
-        if self.section != 'Quiz':
+        if self.section != QUIZ:
             return self.points(block, 'ol')
         self.here.body += above(f'{len(items(block))} questions')
         for number, question in enumerate(items(block), 1):

@@ -79,14 +79,14 @@ class Desk:
         if not self.process:
             self.start()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            results = self.ask({'jobs': jobs, 'folder': folder}, sum(job['limit'] for job in jobs) + 400)
+            results = self.ask({'jobs': jobs, 'folder': folder}, sum(job['patience'] for job in jobs) + 400)
         if results is None:
             self.end()
             if self.closed:
                 raise RuntimeError('marking was stopped')
             if len(jobs) > 1:  # one by one, so that only the one that did it suffers
                 return [result for job in jobs for result in self.run([job])]
-            results = [{'told': [], 'ended': 'ends the program that marks it', 'seconds': 0}]
+            results = [{'told': [], 'ended': 'ends the program that marks it', 'seconds': 0, 'work': 0}]
         return results
 
     def end(self):

@@ -40,14 +40,33 @@ def end(process, mine):
             return
 
 
-def excess(process, before):
-    "Why a process has to be ended now: it takes too much memory or has started too many others."
+def everyone(process):
+    "A process and what it has started."
     try:
-        everyone = [psutil.Process(process.pid), *family(process)]
-        taken = sum(each.memory_info().rss for each in everyone) - before
+        return [psutil.Process(process.pid), *family(process)]
+    except psutil.Error:
+        return []
+
+
+def worked(processes):
+    "The seconds of a processor that they took, with those of what has ended since."
+    total = 0.
+    for each in processes:
+        try:
+            taken = each.cpu_times()
+        except psutil.Error:
+            continue
+        total += sum(getattr(taken, name, 0.) for name in ('user', 'system', 'children_user', 'children_system'))
+    return total
+
+
+def excess(processes, before):
+    "Why a process has to be ended now, with those it has started: it takes too much memory or has started too many others."
+    try:
+        taken = sum(each.memory_info().rss for each in processes) - before
         if taken > LIMIT:
             return f'takes more than {LIMIT / 1024 ** 3:.0f} GB of memory, and was ended'
-        if len(everyone) > MOST or everyone[0].num_threads() > MOST:
+        if len(processes) > MOST or processes and processes[0].num_threads() > MOST:
             return f'starts more than {MOST} processes, and was ended'
     except psutil.Error:
         pass

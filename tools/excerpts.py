@@ -76,7 +76,7 @@ def folded(code, limit):
     return code
 
 
-def parts(code, limit):
+def split_code(code, limit):
     "The code in parts of at most `limit` lines, cut between two statements. One that is longer by itself ends in a line of its own that says so."
     lines, tree = code.split('\n'), parsed(code)
     if len(lines) <= limit:

@@ -3,14 +3,13 @@
 FOLDER gets a page of HTML for each lesson, made for print, and FOLDER/answers the sheets for teachers; where a Chromium is found, each as
 PDF, too."""
 import argparse
-import html
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
 from tqdm.auto import tqdm
 
 from markup import as_html, coloured, inline
 from notebooks import read, source
+from pages import rendered
 from printing import print_to_pdf
 from tasks import tasks
 from teaching import exercises, lessons, notes, quiz
@@ -26,7 +25,7 @@ def told(path):
         found.append({
             'title': inline(each.title), 'minutes': note.minutes, 'rules': min(max(5, needed + 4), 14), 'stub': coloured(each.stub.strip('\n')),
             'task': as_html('\n\n'.join(task.before)), 'after': as_html('\n\n'.join(task.after)), 'solution': as_html(task.solution),
-            'wrong': [{'name': inline(each['name']), 'code': coloured(each['code']), 'fails': html.escape(each['fails']),
+            'wrong': [{'name': inline(each['name']), 'code': coloured(each['code']), 'fails': each['fails'],
                        'tells': inline(each['tells'])} for each in note.wrong]})
     title = inline(source(notebook['cells'][0]).splitlines()[0].removeprefix('# '))
     questions = [{'asked': as_html(question), 'answer': as_html(answer)} for question, answer in quiz(notebook)]
@@ -36,13 +35,12 @@ def told(path):
 def write(folder, pdf=True, which=None):
     "Write the handouts of all lessons, or of those at the paths `which`, and the answer sheets beneath, and return the paths of all."
     folder, written = Path(folder), []
-    template = Environment(loader=FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True).get_template('handout.html.j2')
     (folder / 'answers').mkdir(parents=True, exist_ok=True)
     for path in tqdm(which or lessons(), desc='handouts', unit='lesson'):
         content = told(path)
         for answers, place in ((False, folder), (True, folder / 'answers')):
             written.append(place / f'{path.stem}.html')
-            written[-1].write_text(template.render(content, answers=answers), encoding='utf-8')
+            written[-1].write_text(rendered('handout.html.j2', answers=answers, **content), encoding='utf-8')
     return written + (print_to_pdf(written) if pdf else [])
 
 

@@ -17,12 +17,15 @@ import traceback
 from multiprocessing import resource_tracker
 
 import psutil
+from tqdm import tqdm
 
 import marking
-from ending import LIMIT, end, excess
+from ending import LIMIT, end, everyone, excess, worked
 
 SETTING_UP = 300  # seconds
 GONE = ['gone']  # the process will tell nothing more
+DEAD = 5  # seconds in which what a process has told before it died is heard
+LOOP = 'a loop without end'
 FILES = 200 * 1024 ** 2  # bytes in a file that it writes
 REAPER = 36  # PR_SET_CHILD_SUBREAPER of Linux: processes whose parent has died become children of this one, and can be ended
 
@@ -98,6 +101,7 @@ class Keeper:
     def __init__(self, setup, forks, private=()):
         self.setup, self.private, self.lesson = setup, private, None
         if forks:
+            tqdm.monitor_interval = 0  # its first bar would start a thread that looks after bars, even where they are switched off
             self.lesson = marking.set_up(setup)
             forks = psutil.Process().num_threads() == 1  # a thread of a library would be missing in a copy, and be waited for without end
             self.lesson = self.lesson if forks else None
@@ -108,7 +112,9 @@ class Keeper:
         self.mine = {each.pid for each in psutil.Process().children()}
 
     def run(self, jobs, folder):
-        "Mark the answers of one student. Returns for each what was told, how it ended if not by itself, and how many seconds it took."
+        """Mark the answers of one student. Returns for each what was told, how it ended if not by itself, and the seconds it took.
+
+        What works is limited by the processor's seconds, however busy the machine is, and what waits by those of the clock."""
         results = []
         while len(results) < len(jobs):
             left = jobs[len(results):]
@@ -125,29 +131,38 @@ class Keeper:
         process.start()
         there.close()
         ear = Ear(here, token)
-        done, told, ready, why = [], [], False, ''
+        done, told, ready, why, spent, died = [], [], False, '', 0., 0.
         start = looked = time.monotonic()
         try:
-            while len(done) < len(jobs) and not why:
+            while True:
                 what = ear.next()
+                if what is None and not process.is_alive():  # and what it has started holds the other end of the pipe
+                    died = died or time.monotonic()
+                    what = GONE if time.monotonic() - died > DEAD else None
                 if what == GONE:
                     process.join(5)
                     why = how(process.exitcode) if ready else 'cannot be marked: the set-up of the lesson fails'
                 elif what == ['ready']:
                     start, ready = time.monotonic(), True
-                    before = before or psutil.Process(process.pid).memory_info().rss
-                elif what == ['end']:
-                    done.append({'told': told, 'ended': '', 'seconds': time.monotonic() - start})
-                    told, start = [], time.monotonic()
+                    before, spent = before or psutil.Process(process.pid).memory_info().rss, worked(everyone(process))
+                elif what and what[0] == 'end':
+                    done.append({'told': told, 'ended': '', 'seconds': time.monotonic() - start, 'work': what[1]})
+                    told, start, spent = [], time.monotonic(), worked(everyone(process))
                 elif what and len(told) < 1000:
                     told.append(what)
-                limit = jobs[len(done)]['limit'] if ready and len(done) < len(jobs) else SETTING_UP
-                if not why and time.monotonic() - start > limit:
-                    why = f'is not done after {limit:.0f} s, and was stopped: a loop without end?'
-                if ready and time.monotonic() - looked > .1:
-                    why, looked = why or excess(process, before), time.monotonic()
+                if why or len(done) == len(jobs):
+                    break
+                job, seconds = jobs[len(done)], time.monotonic() - start
+                if seconds > (job['patience'] if ready else SETTING_UP):
+                    idle = worked(everyone(process)) - spent < 1
+                    why = f'is not done after {seconds:.0f} s, and was stopped: {"does it wait for something" if idle else LOOP}?'
+                elif ready and time.monotonic() - looked > .1:
+                    looked, others = time.monotonic(), everyone(process)
+                    why = excess(others, before)
+                    if not why and worked(others) - spent > job['limit']:
+                        why = f'is not done after {job["limit"]:.0f} s, and was stopped: {LOOP}?'
             if why:
-                done.append({'told': told, 'ended': why, 'seconds': time.monotonic() - start})
+                done.append({'told': told, 'ended': why, 'seconds': time.monotonic() - start, 'work': worked(everyone(process)) - spent})
         finally:
             end(process, self.mine)
             ear.close()

@@ -6,7 +6,7 @@ import math
 import re
 import struct
 
-from markup import plain, sentences
+from markup import readable, sentences
 
 WIDTH, HEIGHT = 1200, 580  # of the body of a slide, within its margins
 GAP = 20  # between two things on it
@@ -18,7 +18,7 @@ LETTER, LINE = .53, 1.35  # of an average letter's width and of a line's height,
 
 def lines(markdown, width=WIDTH, size=TEXT):
     "How many lines a text takes, on the safe side."
-    return max(1, math.ceil(len(plain(markdown)) * LETTER * size / width))
+    return max(1, math.ceil(len(readable(markdown)) * LETTER * size / width))
 
 
 def height(markdown, width=WIDTH, size=TEXT):

@@ -16,7 +16,7 @@ CHECK, ANSWER = '<check>', '<answer'
 RAISES = 'AssertionError('
 
 
-def parts(check):
+def statements_of(check):
     "The statements of a check at its top level, each with whether it asserts something; one that asserts in a loop or block is one."
     for node in ast.parse(check).body:
         asserts = not isinstance(node, ast.FunctionDef | ast.ClassDef) and any(
@@ -30,7 +30,7 @@ def gives(node):
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
-def said(error):
+def words_of(error):
     "What an error says, if it can be asked; and whether it is the check that says it."
     frames, trace = [], error.__traceback__
     while trace:
@@ -63,7 +63,7 @@ def mark(job, lesson, tell):
         try:
             exec(compile(code, f'{ANSWER} {where}>', 'exec'), own)
         except BaseException as error:
-            broken = broken or said(error)[0]
+            broken = broken or words_of(error)[0]
         finally:
             guard.put_back(kept)
     answer = own.get(job['name'])
@@ -73,13 +73,13 @@ def mark(job, lesson, tell):
     if broken:
         tell(-1, False, broken, False)
     space[job['name']] = guard.around(answer)
-    for number, (node, asserts) in enumerate(parts(job['check'])):
+    for number, (node, asserts) in enumerate(statements_of(job['check'])):
         try:
             exec(compile(ast.Module([node], []), CHECK, 'exec'), space)
         except BaseException as error:
             for name in gives(node) if not asserts else ():
                 space.pop(name, None)  # or what the lesson calls so would be checked
-            tell(number, False, *said(error))
+            tell(number, False, *words_of(error))
         else:
             if asserts:
                 tell(number, True, '', True)
@@ -102,8 +102,9 @@ def run_child(pipe, token, jobs, setup, lesson, limit):
     tell('ready')
     for job in jobs:
         set_chance(before)
+        start = sum(os.times()[:4])  # of the processor: this process, and what it has waited for
         mark(job, lesson, tell)
-        tell('end')
+        tell('end', sum(os.times()[:4]) - start)
 
 
 def set_up(cells):

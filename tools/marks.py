@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 import slices
 from answers import Given, answer_in
 from assignments import set_up
-from marking import parts
-from notebooks import read, source
+from marking import statements_of
+from notebooks import read, runs, source
 from teaching import exercises, lessons, notes, pattern
 
-SLOWER, LEAST, SOLUTION = 10, 5, 600  # times as slow as the solution an answer may be, but at least so many seconds; seconds of the solution
+SLOWER, LEAST, SOLUTION = 10, 5, 600  # times the work of the solution that an answer may do, but at least so many seconds; seconds of the solution
+PATIENCE = 6  # times as many seconds by the clock, for other programs that the machine is busy with and for answers that wait
 ALIKE = 2  # seconds that a solution may take for the wrong answers to be run beside what students wrote
 
 
@@ -25,14 +26,15 @@ class Task:
     solution: str
     wrong: list
     limit: float = SOLUTION
+    patience: float = PATIENCE * SOLUTION
     takes: float = 0.
     free: set = field(default_factory=set)  # the asserts that the stub passes
 
     def job(self, code):
-        return {'name': self.name, 'prefix': self.prefix, 'check': self.check, 'code': code, 'limit': self.limit}
+        return {'name': self.name, 'prefix': self.prefix, 'check': self.check, 'code': code, 'limit': self.limit, 'patience': self.patience}
 
     def asserts(self):
-        return [number for number, (_, asserts) in enumerate(parts(self.check)) if asserts]
+        return [number for number, (_, asserts) in enumerate(statements_of(self.check)) if asserts]
 
     def worth(self):
         return len(self.asserts()) - len(self.free)
@@ -75,9 +77,9 @@ class Course:
             self.tasks.append(Task(each.title, name, each.stub[start:], each.stub[:start], each.check, each.solution, told[each.title].wrong))
         taken = {cell['id']: cell['source'] for cell in set_up(notebook, told)}
         self.setup = list(taken.values())
-        cells = [cell for cell in notebook['cells'] if cell['cell_type'] == 'code' and '#| eval: false' not in source(cell)]
+        cells = list(filter(runs, notebook['cells']))
         ready = bound_by([*self.setup, *(task.prefix for task in self.tasks)])
-        code = {cell['id']: slices.plain(cell) for cell in cells}
+        code = {cell['id']: slices.code_of(cell) for cell in cells}
         self.given = Given(ready, ready | bound_by(code.values()), [cell for cell in cells if taken.get(cell['id']) != code[cell['id']]],
                            '\n\n'.join(code.values()))
 
@@ -106,7 +108,8 @@ class Course:
             if not mark.solved:
                 raise ValueError(f'{self.path.name}, {task.title}: the solution of the course itself does not pass here, so nothing can be marked. '
                                  f'Is this machine busy, or without the packages of the course? {mark.first()}')
-            task.takes, task.limit = result['seconds'], max(LEAST, SLOWER * result['seconds'])
+            task.takes, task.limit = result['work'], max(LEAST, SLOWER * result['work'])
+            task.patience = max(PATIENCE * task.limit, SLOWER * result['seconds'])
             result, = run([task.job([('', task.stub)])])
             task.free = {number for number, passed, *_ in outcome(result) if passed}
 

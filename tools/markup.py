@@ -83,6 +83,6 @@ def sentences(paragraph):
     return [each for each in [*found, paragraph[start:].strip()] if each]
 
 
-def plain(markdown):
+def readable(markdown):
     "About what is left to read, for counting letters."
     return re.sub(r'\[([^\]]*)\]\([^)]*\)|[*`$\\{}]', r'\1', markdown)

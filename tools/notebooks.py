@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+NOT_RUN = '#| eval: false\n'  # at the head of stubs and checks, which a reader runs
 
 
 def notebooks_in(folder):
@@ -16,6 +17,11 @@ def notebooks_in(folder):
 
 def source(cell):
     return ''.join(cell['source'])
+
+
+def runs(cell):
+    "Whether a cell is code that runs by itself."
+    return cell['cell_type'] == 'code' and NOT_RUN not in source(cell)
 
 
 def read(path):

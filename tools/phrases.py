@@ -2,7 +2,7 @@
 import re
 
 from layout import question_size
-from markup import as_html, inline, plain
+from markup import as_html, inline, readable
 
 QUESTION = re.compile(r'^Guess(:|,| how| what| which| where| whether| who| when)\b.*[.?]$|\?[*)”"]*$', re.S)
 
@@ -13,7 +13,7 @@ def address(link):
     return f'{lesson[1]}.html' if lesson else link if link.startswith('http') else None
 
 
-def said(markdown):
+def spoken(markdown):
     return as_html(markdown, address)
 
 
@@ -23,16 +23,16 @@ def shown(markdown):
 
 def above(markdown, most=260):
     "A sentence in grey above what it leads to, if it is not too long for that."
-    return f'<p class="lead">{shown(markdown)}</p>' if markdown and len(plain(markdown)) < most else ''
+    return f'<p class="lead">{shown(markdown)}</p>' if markdown and len(readable(markdown)) < most else ''
 
 
 def asking(question):
-    return f'<p class="question" style="--size: {question_size(plain(question))}px" data-floor="28">{shown(question)}</p>'
+    return f'<p class="question" style="--size: {question_size(readable(question))}px" data-floor="28">{shown(question)}</p>'
 
 
 def context(question, before, earlier):
     "What a question is about: the sentence before it, or two if they are short; for a short one, which begins its paragraph, the last one said."
     if not before:
-        return earlier if len(plain(question)) < 45 else ''
-    taken = ' '.join(before[-2:] if len(plain(question)) < 60 and len(plain(before[-1])) < 90 else before[-1:])
-    return taken if len(plain(taken)) < 300 else ''
+        return earlier if len(readable(question)) < 45 else ''
+    taken = ' '.join(before[-2:] if len(readable(question)) < 60 and len(readable(before[-1])) < 90 else before[-1:])
+    return taken if len(readable(taken)) < 300 else ''

@@ -4,15 +4,11 @@ import math
 import sys
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
-from markupsafe import Markup
-
 import schedule
 from folders import replaced
 from notebooks import ROOT
+from pages import rendered
 
-MARKDOWN = MarkdownIt('commonmark').enable('table')
 PAGES = {'plan.html': 'Plans', 'guide.html': "Instructor's guide"}
 
 
@@ -49,24 +45,15 @@ def with_times(plans, known):
     return [{**plan, 'meetings': [meeting_of(meeting, known, plan.get('start')) for meeting in plan['meeting']]} for plan in plans]
 
 
-def environment():
-    found = Environment(loader=FileSystemLoader([ROOT / 'tools', ROOT / 'teach']), autoescape=lambda name: name.endswith('.j2'),
-                        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters['inline'] = lambda text: Markup(MARKDOWN.renderInline(text))
-    found.filters['markdown'] = lambda text: Markup(MARKDOWN.render(text))
-    return found
-
-
 def pages(beside):
     "The two pages, by their names. A teacher's slides are linked to if the folder `beside` has them."
-    known, jinja = schedule.known_lessons(), environment()
+    known = schedule.known_lessons()
     plans = with_times(schedule.load(known=known), known)
-    guide = jinja.get_template('guide.md').render(lessons=list(known.values()))
+    guide = rendered('guide.md', lessons=list(known.values()))
     slides = {name for name in known if (beside / 'instructor' / 'slides' / f'{name}.html').exists()}
     shared = dict(pages=PAGES, lessons=list(known.values()), slides=slides)
-    template = jinja.get_template('plan.html.j2')
-    return {'plan.html': template.render(page='plan.html', plans=plans, **shared),
-            'guide.html': template.render(page='guide.html', guide=Markup(MARKDOWN.render(guide)), **shared)}
+    return {'plan.html': rendered('plan.html.j2', page='plan.html', plans=plans, **shared),
+            'guide.html': rendered('plan.html.j2', page='guide.html', guide=guide, **shared)}
 
 
 def write(folder):

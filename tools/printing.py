@@ -7,26 +7,39 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'msedge', 'microsoft-edge')
-PLACES = ('/Applications/Google Chrome.app/Contents/MacOS/Google Chrome', '/Applications/Chromium.app/Contents/MacOS/Chromium',
-          '/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge', r'C:\Program Files\Google\Chrome\Application\chrome.exe',
-          r'C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe')
+NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'msedge', 'microsoft-edge', 'microsoft-edge-stable')
+ON_MACOS = 'Google Chrome', 'Chromium', 'Microsoft Edge'
+ON_WINDOWS = 'Google/Chrome/Application/chrome.exe', 'Chromium/Application/chrome.exe', 'Microsoft/Edge/Application/msedge.exe'
+FOLDERS = 'ProgramFiles', 'ProgramW6432', 'ProgramFiles(x86)', 'LocalAppData'  # variables of Windows, which may stand on another disk than C:
 HOW = 'Open a page in any browser and print it, or choose "Save as PDF" there'
+
+
+def places():
+    "Where installers put a browser whose name is no command: for everyone who uses the computer, or for one."
+    for folder in (Path('/Applications'), Path.home() / 'Applications'):
+        yield from (folder / f'{name}.app' / 'Contents' / 'MacOS' / name for name in ON_MACOS)
+    for folder in filter(None, map(os.environ.get, FOLDERS)):
+        yield from (Path(folder) / name for name in ON_WINDOWS)
 
 
 def chromium():
     "The path of a Chromium, Chrome or Edge, or None. The variable CHROMIUM names one that stands elsewhere."
     found = os.environ.get('CHROMIUM') or next(filter(None, map(shutil.which, NAMES)), None)
-    return found or next((place for place in PLACES if Path(place).exists()), None)
+    return found or next((str(place) for place in places() if place.exists()), None)
+
+
+def launched(driver, program):
+    "A browser without a window."
+    root = hasattr(os, 'geteuid') and os.geteuid() == 0  # who may not use Chromium's sandbox
+    return driver.chromium.launch(executable_path=program, args=['--no-sandbox'] * root)
 
 
 def print_all(pages, program, playwright):
     "Print the pages, and return the paths of the PDF files."
-    root = hasattr(os, 'geteuid') and os.geteuid() == 0  # who may not use Chromium's sandbox
     written = []
     try:
         with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=program, args=['--no-sandbox'] * root)
+            browser = launched(driver, program)
             tab = browser.new_page()
             for page in tqdm(pages, desc='PDF', unit='file'):
                 tab.goto(page.resolve().as_uri())

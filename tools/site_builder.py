@@ -29,9 +29,10 @@ def origins(folder):
 
 
 def add_what_is_made(folder, notebooks):
-    "Put beside the notebooks what else the site is made of: settings, styles, tables to download, the help of the commands, the API reference."
+    "Put beside the notebooks what else the site is made of: settings, styles, pictures, tables to download, the help of the commands, the API reference."
     shutil.copy(ROOT / '_quarto.yml', folder)
     shutil.copy(ROOT / 'nbs' / 'styles.css', folder)
+    shutil.copytree(ROOT / 'nbs' / 'images', folder / 'images', dirs_exist_ok=True)
     shutil.copytree(ROOT / 'denoise_ae' / 'results', folder / 'results')
     found = dict(origins(notebooks))
     helps = '\n\n'.join(f'## denoise-ae {name} {{#{name or "program"}}}\n\n```text\n{text}\n```' for name, text in help_texts().items())

@@ -115,7 +115,7 @@ def needed(cells, codes):
     """Of the code cells of a lesson, those that pieces of code need, as pairs of a cell and its text, in their order.
 
     Of a cell from which they need nothing but a package, the text is its imports alone."""
-    cells, later, effects, ours, found = [(cell, plain(cell)) for cell in cells], {}, {}, set(), []
+    cells, later, effects, ours, found = [(cell, code_of(cell)) for cell in cells], {}, {}, set(), []
     for _, code in cells:
         here = names(code, {}, effects)
         ours |= here.bound
@@ -135,6 +135,6 @@ def needed(cells, codes):
     return found[::-1]
 
 
-def plain(cell):
+def code_of(cell):
     "The code of a cell without the lines that are for nbdev and the site."
     return '\n'.join(line for line in source(cell).splitlines() if not line.startswith('#|')).strip()

@@ -5,10 +5,10 @@ those of a teacher's deck have, besides, what is often believed, and what to do 
 import argparse
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
 from tqdm.auto import tqdm
 
 from deck import Deck
+from pages import rendered
 from teaching import lessons
 
 HERE = Path(__file__).resolve().parent
@@ -17,9 +17,8 @@ HERE = Path(__file__).resolve().parent
 def page(path, for_teachers=False):
     "The deck of the lesson at this path, as HTML."
     deck = Deck(path, for_teachers)
-    template = Environment(loader=FileSystemLoader(HERE), trim_blocks=True, lstrip_blocks=True).get_template('slides.html.j2')
     style, script = ((HERE / f'slides.{kind}').read_text(encoding='utf-8') for kind in ('css', 'js'))
-    return template.render(title=f'{path.stem[:2]} {deck.title}', columns=deck.columns, total=len(deck.slides()), style=style, script=script)
+    return rendered('slides.html.j2', title=f'{path.stem[:2]} {deck.title}', columns=deck.columns, total=len(deck.slides()), style=style, script=script)
 
 
 def write(folder, which=None, for_teachers=False):

@@ -22,6 +22,7 @@ from release import build, version
 from stick_folder import begin, files_in, new_course
 from wheels import SYSTEMS, Target, Wheel, choose, fetch, gpu, needs, oldest, sha256
 
+KIT = ROOT / '_class'
 TITLES = {'linux': 'Linux', 'macos': 'macOS', 'windows': 'Windows'}
 EXTRAS = '', 'widgets', 'classical', 'onnx', 'distributed'  # of the library; what the lessons use
 FOR_TEACHERS = shutil.ignore_patterns('answers', 'nbgrader', 'otter')  # with solutions
@@ -46,15 +47,25 @@ def wheels_for(target, course, lock):
     return [course, *chosen], lacking
 
 
-def put_course(folder, site, kit=ROOT / '_class'):
+def put_course(folder, site, kit=KIT):
     "Put what is for students: the notebooks without solutions; of the classroom kit, if it was made, assignments, slides, handouts; the site."
     for path in notebooks_in(ROOT / 'nbs'):
         save(student(read(path)), folder / 'notebooks' / path.relative_to(ROOT / 'nbs'))
+    shutil.copytree(ROOT / 'nbs' / 'images', folder / 'notebooks' / 'images')
     for name in ('assignments', 'slides', 'handouts'):
         if (kit / name).is_dir():
             shutil.copytree(kit / name, folder / name, ignore=FOR_TEACHERS)
     if site:
         shutil.copytree(site, folder / 'site')
+
+
+def about_kit(kit=KIT):
+    "What of the classroom kit can't be on the stick, or may be old, and what to do."
+    page = kit / 'index.html'
+    if not page.exists():
+        return ['without assignments, slides and handouts: make classroom, and then again make stick']
+    older = page.stat().st_mtime < max(path.stat().st_mtime for path in notebooks_in(ROOT / 'nbs'))
+    return ['assignments, slides and handouts are older than the lessons: make classroom, and then again make stick'] * older
 
 
 def site():
@@ -150,7 +161,7 @@ def make(out, systems=tuple(SYSTEMS), pythons=('3.12',), with_site=True):
         'SIZES': '\n'.join(wrapped(f'- {line}', 120, subsequent_indent='  ') for line in lines),
         'SOLUTIONS': SOLUTIONS if with_site else '', 'CONTENTS': ', '.join(sorted(path.name for path in (out / 'course').iterdir() if path.is_dir()))})
     size = sum(put_manifest(out, name, facts))
-    lines += [f'all together: {gigabytes(size)}, since what systems share is there once']
+    lines += [*about_kit(), f'all together: {gigabytes(size)}, since what systems share is there once']
     return lines, [target for target in facts if facts[target]['lacking']]
 
 

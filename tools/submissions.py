@@ -44,6 +44,8 @@ def cells_of(path):
     data = path.read_bytes()
     if not data.strip():
         return [], False, ['is empty']
+    if data.startswith(b'PK\3\4'):  # zip, and what word processors write
+        return [], False, ['is packed, or a document: unpack it here, or ask for the notebook']
     text = data.decode('utf-16' if data[:2] in (b'\xff\xfe', b'\xfe\xff') else 'utf-8-sig', errors='replace')
     if '\0' in text or text.count('\ufffd') > 20:
         return [], False, ['is neither a notebook nor Python']

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from markup import blocks
 from notebooks import source
-from teaching import folds, without_folds
+from teaching import EXERCISE, RUN, folds, without_folds
 
 
 @dataclass
@@ -26,12 +26,12 @@ def tasks(notebook):
             found[title].solution = folds(source(cell))[0]
         for kind, block in blocks(without_folds(source(cell))):
             if kind == 'heading':
-                heading = block.lstrip('# ').strip()
-                title, stub_seen = (heading if re.match(r'Exercise \d', heading) else None), False
+                asked, stub_seen = EXERCISE.match(block), False
+                title = asked and asked[1].strip()
                 if title:
                     found[title] = Task()
             elif title:
                 (found[title].after if stub_seen else found[title].before).append(block)
     for task in found.values():
-        task.after = [said for said in (re.sub(r'^Run the check[.:]\s*', '', block) for block in task.after) if said]
+        task.after = [said for said in (re.sub(rf'^{RUN}[.:]\s*', '', block) for block in task.after) if said]
     return found

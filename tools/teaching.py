@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass
 from functools import partial
 
-from notebooks import ROOT, notebooks_in, read, source
+from notebooks import NOT_RUN, ROOT, notebooks_in, read, runs, source
 
+EXERCISE = re.compile(r'^### (Exercise \d.*)', re.M)  # the heading of one in a lesson, under that of all
+EXERCISES, QUIZ = 'Exercises', 'Quiz'  # headings of their sections
+RUN = 'Run the check'  # how what stands before a check begins
 FORM = '''\
 When half the class is lost: what to show again, and what to skip.
 
@@ -47,14 +50,19 @@ FOLD = re.compile(r'<details><summary>(?:Solution|Answers)</summary>\s*(.*?)\s*<
 class Exercise:
     "An exercise as it stands in a lesson."
     title: str
-    place: int  # of the check, among the lesson's cells
+    start: int  # where its heading stands among the lesson's cells
+    place: int  # of the check
     stub: str
     check: str
     solution: str
 
+    def filled(self, answer):
+        "The stub with an answer in the place of its function. What stands before that is kept."
+        return f'{self.stub[:self.stub.index("def ")]}{answer}'
+
     def with_answer(self, answer):
-        "The code of an answer and its check. What stands before the function in the stub is kept; an answer replaces only the function."
-        return f'{self.stub[:self.stub.index("def ")]}{answer}\n{self.check}'
+        "The code of an answer, and its check."
+        return f'{self.filled(answer)}\n{self.check}'
 
     def messages(self):
         "Those of the check, with … for what is put in when it fails."
@@ -91,17 +99,17 @@ def exercises(notebook):
     "The exercises of a lesson, in their order."
     cells = [{**cell, 'source': source(cell)} for cell in notebook['cells']]
     for start, cell in enumerate(cells):
-        title = re.search(r'^### (Exercise.*)', cell['source'], re.M) if cell['cell_type'] == 'markdown' else None
+        title = EXERCISE.search(cell['source']) if cell['cell_type'] == 'markdown' else None
         if not title:
             continue
         stub, check = [i for i in range(start, start + 5) if cells[i]['cell_type'] == 'code'][:2]
-        if not all('#| eval: false' in cells[i]['source'] for i in (stub, check)):
+        if any(runs(cells[i]) for i in (stub, check)):
             raise ValueError(f'{title[1]}: its stub and its check must not run by themselves')
         solution = re.search(r'<details><summary>Solution</summary>\n\n```python\n(.*?)```', cells[check + 1]['source'], re.S)
         if not solution:
             raise ValueError(f'{title[1]} has no folded solution after its check')
-        code = [cells[i]['source'].replace('#| eval: false\n', '') for i in (stub, check)]
-        yield Exercise(title[1], check, *code, solution[1])
+        code = [cells[i]['source'].replace(NOT_RUN, '') for i in (stub, check)]
+        yield Exercise(title[1], start, check, *code, solution[1])
 
 
 def lessons():
@@ -144,7 +152,7 @@ def times(notebook):
 
 def quiz(notebook):
     "The questions of a lesson's quiz, each with its answer."
-    _, _, after = text_of(notebook).partition('\n## Quiz\n')
+    _, _, after = text_of(notebook).partition(f'\n## {QUIZ}\n')
     section = re.split(r'^## ', after, maxsplit=1, flags=re.M)[0]
     asked, answered = (re.findall(r'^\d+\. (.*?)\s*(?=^\d+\. |\Z)', text, re.M | re.S)
                        for text in (without_folds(section), '\n'.join(folds(section))))
@@ -153,8 +161,8 @@ def quiz(notebook):
     return list(zip(asked, answered))
 
 
-def parts(lesson):
-    "The parts of teach/LESSON.md, each with its line. Raises a `ValueError` that says where the file is not in its form."
+def sections(lesson):
+    "The sections of teach/LESSON.md, each with its line. Raises a `ValueError` that says where the file is not in its form."
     path, end = ROOT / 'teach' / f'{lesson}.md', 0
     if not path.exists():
         raise ValueError(f'{path} is missing: each lesson has such a file, in this form:\n\n{FORM}')
@@ -171,25 +179,25 @@ def notes(lesson):
     "What is in teach/LESSON.md beside the exercises, by their headings."
     wrong = re.compile(WRONG, re.S)
     return {part['title']: Notes(part['stub'], [each.groupdict() for each in wrong.finditer(part['wrong'])], int(part['minutes']))
-            for _, part in parts(lesson) if part['title']}
+            for _, part in sections(lesson) if part['title']}
 
 
 def misconceptions(lesson):
     "Pairs of a heading of the lesson and what is often believed there; its last paragraph begins with 'Say: ' and helps."
     return [(part['heading'], f'{said["believed"]}\n\nSay: {said["say"]}')
-            for _, part in parts(lesson) if part['heading'] for said in re.finditer(SAID, part['said'])]
+            for _, part in sections(lesson) if part['heading'] for said in re.finditer(SAID, part['said'])]
 
 
 def when_lost(lesson):
     "What to do when half the class is lost."
-    return next((part['lost'] for _, part in parts(lesson) if part['lost']), '')
+    return next((part['lost'] for _, part in sections(lesson) if part['lost']), '')
 
 
 def mismatches(path):
     "What a lesson and its file in teach/ do not agree on, each with where it is."
     notebook, file = read(path), ROOT / 'teach' / f'{path.stem}.md'
     known, titles = headings(notebook), [exercise.title for exercise in exercises(notebook)]
-    told = [(line, part['heading'] or part['title']) for line, part in parts(path.stem) if not part['lost']]
+    told = [(line, part['heading'] or part['title']) for line, part in sections(path.stem) if not part['lost']]
     found = [f'{file}, line {line}: the lesson has no heading {each!r}' for line, each in told if each not in known]
     found += [f'{file}: {title!r} of the lesson is missing' for title in titles if title not in [each for _, each in told]]
     places = [(line, known.index(each)) for line, each in told if each in known]
