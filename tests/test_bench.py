@@ -1,10 +1,14 @@
 """The bench measures and writes tables of the form that the lesson on scaling reads, and refuses what can't be measured."""
+import inspect
 import subprocess
 import sys
 
+import bench
 import pandas as pd
 import pytest
 from conftest import ROOT
+
+from denoise_ae.training import Trainer, one_cycle
 
 
 def run(*options):
@@ -24,3 +28,9 @@ def test_a_part_writes_its_table(tmp_path):
 def test_what_cannot_be_measured_is_refused(options, said):
     done = run(*options)
     assert done.returncode == 2 and said in done.stderr
+
+
+def test_the_defaults_in_the_race_are_those_of_fit():
+    given = {name: each.default for name, each in inspect.signature(Trainer.__init__).parameters.items()}
+    ours = bench.DEFAULTS
+    assert [given[name] for name in ('batch_size', 'epochs', 'lr', 'schedule')] == [ours.batch_size, ours.epochs, ours.lr, one_cycle] and ours.cycle

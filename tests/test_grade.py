@@ -262,7 +262,8 @@ def test_what_works_is_measured_by_its_work_and_what_waits_by_the_clock(lesson):
     busy = "subprocess.run([sys.executable, '-c', 'while True: pass'])"
     leaves = ('if os.fork():', '    os._exit(3)', 'time.sleep(60)'), 60, 60, '(exit code 3)'  # and what it has started holds on to the pipe
     for lines, limit, patience, ended in (
-            *([leaves] if hasattr(os, 'fork') else []), (('time.sleep(1)', 'return 10 ** (-decibels / 20)'), .3, 60, ''), (('time.sleep(60)',), 60, 1, 'does it wait for something?'),
+            *([leaves] if hasattr(os, 'fork') else []), (('time.sleep(1)', 'return 10 ** (-decibels / 20)'), .3, 60, ''),
+            (('time.sleep(60)',), 60, 1, 'does it wait for something?'),
             (('while True:', '    pass'), 1, 60, 'after 1 s, and was stopped: a loop without end?'), ((busy,), 1, 60, 'a loop without end?')):
         one = desk.Desk(marks_module.Course('01'), [])
         code, start = std_of(*lines, before='import os, subprocess, sys, time\n'), time.monotonic()

@@ -344,8 +344,7 @@ def work(name, folder, recipe, device):
         answer = {'seconds': time.perf_counter() - start, 'loss': loss, 'version': version}
         if jury.exists() and decode:
             noisy, clean = np.load(jury)
-            errors = ((np.clip(decode(noisy), 0, 1) - clean) ** 2).mean(1)
-            answer['psnr'] = float(-10 * np.log10(errors).mean())
+            answer['psnr'] = mean_psnr(decode(noisy), clean)
         print(json.dumps(answer), file=answers, flush=True)
         wait()
 
@@ -398,7 +397,7 @@ def install(folder, device):
         Path(site, 'course.pth').write_text(f'{sysconfig.get_path("purelib")}\n{ROOT}\n', encoding='utf-8')
     except (RuntimeError, OSError) as error:
         return python, {name: f'{folder} can\'t be made: {error}. Name another folder with --peers' for name in PEERS}
-    for name, packages in {} if failed else PEERS.items():
+    for name, packages in PEERS.items():
         packages = [p.replace('jax>', 'jax[cuda13]>') if device == 'cuda' else p for p in packages]
         print(f'{name}: {", ".join(packages + ALONE.get(name, []))}', flush=True)
         try:
