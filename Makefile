@@ -7,11 +7,11 @@ else
 BIN := $(VENV)/bin
 endif
 
-.PHONY: help course test lab site save export weights table bottleneck specialists bench classroom grade stick showcase lock lint release
+.PHONY: help course test lab site save export weights table photo-table bottleneck specialists bench classroom grade stick showcase lock lint release
 .DEFAULT_GOAL := help
 
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements.lock settings.ini setup.py pyproject.toml
 	$(PYTHON) -c "import sys; sys.version_info >= (3, 10) or sys.exit('Python 3.10 or newer is needed; name one with make PYTHON=...')"
@@ -47,12 +47,15 @@ save: $(VENV)/.installed  ## run the lessons and rooms and keep their outputs in
 export: $(VENV)/.installed  ## write the library and the README from the notebooks
 	$(BIN)/python tools/export.py
 
-weights: $(VENV)/.installed  ## train the packaged weights anew, about an hour on 2 cores
-	$(BIN)/python tools/weights.py
+weights: $(VENV)/.installed  ## train the packaged weights anew, or NAME=photo-grey only; on 2 cores an hour or two for each of photos, an hour for digits
+	$(BIN)/python tools/weights.py $(NAME)
 
 table: $(VENV)/.installed  ## make the σ-table on all test digits anew, half an hour or more
 	$(BIN)/python tools/table.py
 	$(BIN)/python tools/weights.py --cards
+
+photo-table: $(VENV)/.installed  ## compare denoisers on photos, an hour or more with BM3D
+	$(BIN)/python tools/photo_table.py --missing
 
 bottleneck: $(VENV)/.installed  ## train autoencoders with more and fewer numbers in the middle, some hours
 	$(BIN)/python tools/bottlenecks.py

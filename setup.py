@@ -14,14 +14,15 @@ repository = 'https://github.com/denoise-ae/denoise_ae'
 def readme():
     "With links that lead somewhere from PyPI's page, too."
     text = (here / 'README.md').read_text(encoding='utf-8')
-    return text.replace('](README_files/', f']({repository}/raw/main/README_files/').replace('](nbs/', f']({repository}/blob/main/nbs/')
+    return text.replace('](README_files/', f']({repository}/raw/main/README_files/').replace('](nbs/', f']({repository}/blob/main/nbs/').replace(
+        'src="nbs/', f'src="{repository}/raw/main/nbs/')
 
 
 def lines(key):
     return [line for line in facts[key].splitlines() if line]
 
 
-extras = ('widgets', 'classical', 'onnx', 'distributed')
+extras = ('widgets', 'classical', 'onnx', 'distributed', 'heic', 'tiff')
 setup(
     version=facts['version'],
     description=facts['description'],
@@ -34,7 +35,7 @@ setup(
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=[facts['name']],
-    package_data={facts['name']: ['*.pyi', 'py.typed', 'mnist/*', 'weights/*/*', 'results/*']},
+    package_data={facts['name']: ['*.pyi', 'py.typed', 'mnist/*', 'photos/*', 'photos/*/*', 'weights/*/*', 'results/*', 'web/*']},
     entry_points={'console_scripts': ['denoise-ae = denoise_ae.cli:main']},
     install_requires=lines('requirements'),
     extras_require={**{extra: lines(f'{extra}_requirements') for extra in extras + ('bm3d',)},

@@ -12,7 +12,9 @@ import inspect
 def facts_of(
     noise,  # a transform or a function
 ) -> dict:  # its name as 'noise', and its settings
-    "What a noise is, as plain numbers and text for a `config.json`."
+    "What a noise is, as plain numbers and text for a `config.json`; a noise may tell itself."
+    if hasattr(noise, 'facts'):
+        return {'noise': type(noise).__name__} | noise.facts()
     if not hasattr(noise, '__dict__') or inspect.isroutine(noise):
         return {'noise': getattr(noise, '__name__', str(noise))}
     kept = vars(noise)

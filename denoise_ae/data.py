@@ -7,7 +7,6 @@ __all__ = ['SPLITS', 'mnist', 'as_tensors', 'mnist_tensors', 'one_of_each']
 
 # %% ../nbs/00_data.ipynb #fcb01b2a
 import torch
-from torchvision import datasets
 
 from .cache import unpack_mnist
 
@@ -16,9 +15,10 @@ def mnist(
     train: bool = True,  # the 60,000 training digits, or the 10,000 test digits
     transform=None,  # applied to each PIL image when it is read
     target_transform=None,  # applied to each label when it is read
-) -> datasets.MNIST:  # items are pairs of an image and a label
+) -> torch.utils.data.Dataset:  # of pairs of an image and a label
     """MNIST (LeCun et al., 1998) as torchvision's `datasets.MNIST`, from the files in this
     package, with no download."""
+    from torchvision import datasets  # not above: it takes a second, and most do without
     return datasets.MNIST(unpack_mnist(), train=train, transform=transform,
                           target_transform=target_transform)
 

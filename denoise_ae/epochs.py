@@ -15,7 +15,7 @@ from .hub import unwrapped
 from .inference import in_mode
 from .processes import progress_bar
 from .randomness import seeded, set_random_state
-from .sources import check_data, pair_of
+from .sources import check_data, images_of, pair_of
 
 # %% ../nbs/inside/epochs.ipynb #e6tell02
 class Telling(Resumable):
@@ -89,7 +89,9 @@ class Repeatable(Running):
     def fit(self):
         "Train to the end. Returns the history: losses, metrics and seconds of each epoch."
         with seeded(self.seed, self.device), in_mode(self.model, training=True):
-            self.valid_pair = None if self.valid is None else pair_of(self.valid, self.noise)
+            if self.valid is not None:
+                given = images_of(self.valid)[0] is not None
+                self.valid_pair = pair_of(self.valid, None if given else self.noise)
             if self.random_state() is not None:
                 set_random_state(self.random_state(), self.device, self.noise)
             self.running = True

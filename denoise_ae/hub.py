@@ -40,7 +40,7 @@ def read_config(
 
 # %% ../nbs/inside/hub.ipynb #54f50f2f
 def _check_facts(config):
-    "Raise a `ValueError`, unless class and noise have names, and Gaussian noise a level."
+    "Raise a `ValueError`, unless class and noise have names, and the noise its levels."
     facts = config.get('trained_on') or {'noise': ''}
     if not isinstance(config.get('class', ''), str):
         raise ValueError('class must be a name')
@@ -50,6 +50,11 @@ def _check_facts(config):
     ends = std if isinstance(std, list) and len(std) == 2 else [std]
     if facts['noise'] == 'GaussianNoise' and not all(isinstance(x, float | int) for x in ends):
         raise ValueError(f'std must be a number, or a range of two, not {std!r}')
+    for name in ('std', 'brightness') if facts['noise'] == 'MeasuredNoise' else ():
+        ends = facts.get(name)
+        two = isinstance(ends, list) and len(ends) == 2
+        if not (two and all(isinstance(x, float | int) for x in ends)):
+            raise ValueError(f'{name} must be two numbers, not {ends!r}')
 
 # %% ../nbs/inside/hub.ipynb #37311184
 import torch

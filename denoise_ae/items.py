@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from PIL.Image import Image
 from torch.utils.data import DataLoader, RandomSampler, default_collate
-from torchvision.transforms.functional import to_tensor
 
 
 def moved(
@@ -33,7 +32,12 @@ def moved(
 # %% ../nbs/inside/items.ipynb #fac1a49e
 class Source:
     "Batches of an epoch. Its state is the order of the epoch that is going on."
-    order = None
+    order, device, dtype = None, torch.device('cpu'), torch.float32
+
+    def to(self, device, dtype):
+        "Where batches go, and the type of their floating-point numbers."
+        self.device, self.dtype = device, dtype
+        return self
 
     def state_dict(self) -> dict:
         "The order of the epoch."
@@ -87,6 +91,7 @@ def collate_items(
     "PyTorch's way to make a batch of items, for pictures of Pillow, too."
     def convert(item):
         if isinstance(item, Image):
+            from torchvision.transforms.functional import to_tensor
             return to_tensor(item)
         return tuple(map(convert, item)) if isinstance(item, tuple | list) else item
     return default_collate([convert(item) for item in items])
@@ -151,13 +156,6 @@ class Ordered(Source):
 # %% ../nbs/inside/items.ipynb #82c7358f
 class ItemSource(Ordered):
     "A data set with `len` and `[i]`, read in batches, by workers if its loader has any."
-    device, dtype = torch.device('cpu'), torch.float32
-
-    def to(self, device, dtype):
-        "Where batches go, and the type of their floating-point numbers."
-        self.device, self.dtype = device, dtype
-        return self
-
     def batches(self, start: int = 0):
         "The batches of the epoch from step `start` on."
         numbered = list(enumerate(self.order['items'].tolist()))

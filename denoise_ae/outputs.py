@@ -8,19 +8,29 @@ __all__ = ['plan', 'new_file', 'save_table', 'save_figure']
 # %% ../nbs/inside/outputs.ipynb #48f7b057
 import io
 import os
+import warnings
 from pathlib import Path
 
 from .files import check_new_file, write_file
-from .inputs import SUFFIXES, pictures_in
+from .inputs import named, pictures_in
+from .kinds import WRITTEN
 
 # %% ../nbs/inside/outputs.ipynb #14f41ff1
 def _into(folder, inputs):
     "Pairs of a picture and where it goes in the folder."
+    taken = set()
     for each in inputs:
-        for path in pictures_in(each) if each.is_dir() else [each]:
+        pictures, others = pictures_in(each, but=[folder]) if each.is_dir() else ([each], [])
+        if others:
+            warnings.warn(named(others), stacklevel=3)
+        known = [path.suffix.lower() in WRITTEN for path in pictures]
+        for _, path in sorted(zip(known, pictures), key=lambda pair: not pair[0]):
             target = folder / (path.relative_to(each) if each.is_dir() else path.name)
-            known = target.suffix.lower() in SUFFIXES
-            yield path, target if known else target.with_suffix('.png')
+            if path.suffix.lower() not in WRITTEN:  # a.gif, and perhaps there is an a.png, too
+                other = target.with_suffix('.png')
+                target = target.with_name(f'{target.name}.png') if other in taken else other
+            taken.add(target)
+            yield path, target
 
 # %% ../nbs/inside/outputs.ipynb #4f0e0191
 def plan(
@@ -32,13 +42,13 @@ def plan(
     missing = [str(path) for path in inputs if not path.exists()]
     if missing:
         raise FileNotFoundError(f'there is no {", ".join(missing)}')
-    to_folder = target.is_dir() or str(output).endswith(('/', os.sep))
+    to_folder = target.is_dir() or str(output).endswith(('/', os.sep)) or not target.suffix
     if len(inputs) == 1 and inputs[0].is_file() and not to_folder:
-        if target.suffix.lower() not in SUFFIXES:
-            raise ValueError('pictures are written as .png, .jpg or .npy, '
+        if target.suffix.lower() not in WRITTEN:
+            raise ValueError(f'pictures are written as {", ".join(WRITTEN)}, '
                              f'not as {target.name!r}; a folder ends in a slash')
         return {inputs[0]: target}
-    pairs = list(_into(target, inputs))
+    pairs = sorted(_into(target, inputs))
     names = [str(name) for _, name in pairs]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

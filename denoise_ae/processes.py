@@ -149,6 +149,7 @@ from tqdm.auto import tqdm
 def progress_bar(
     total: int | None,  # steps, if their number is known
     shown: bool,  # by the user's wish; the environment variable TQDM_DISABLE is heeded, too
+    unit: str = 'step',  # what is counted
 ):
     "A tqdm bar, or one that shows nothing."
-    return tqdm(total=total, unit='step') if shown else tqdm(total=total, disable=True)
+    return tqdm(total=total, unit=unit) if shown else tqdm(total=total, disable=True)

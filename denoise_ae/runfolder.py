@@ -13,7 +13,7 @@ import json
 from .checkpoints import describe
 from .hub import unwrapped
 
-_compared = 'valid', 'noise', 'loss', 'dtype', 'epochs', 'batch_size', 'lr', 'seed'
+_compared = 'valid', 'noise', 'loss', 'epochs', 'batch_size', 'lr', 'seed'
 
 
 def settings_of(
@@ -45,7 +45,8 @@ def made_with(
 ) -> dict:  # names, texts and numbers
     "What need not be the same, but changes how sums are rounded."
     return {'torch': torch.__version__, 'threads': torch.get_num_threads(),
-            'device': trainer.device.type, 'processes': trainer.team.processes}
+            'dtype': str(trainer.dtype), 'device': trainer.device.type,
+            'processes': trainer.team.processes}
 
 # %% ../nbs/inside/runfolder.ipynb #5fafe544
 import warnings

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['as_multiple', 'as_images', 'any_size', 'reach_of', 'check_widths', 'check_unet', 'check_latents', 'check_points',
-           'check_contest']
+           'check_pictures', 'check_contest']
 
 # %% ../nbs/inside/shapes.ipynb #1e35d5ff
 import torch
@@ -43,27 +43,35 @@ def as_images(
     return x if x.ndim == 4 else x[None]
 
 # %% ../nbs/inside/shapes.ipynb #852fa468
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+
 def any_size(
-    forward,  # of a network with `channels` and `multiple`; it takes images that can be halved
+    # of a network with `channels` and `multiple`; it takes images that can be halved, with the
+    # pixels of squares as channels if the network has a `shuffle`: the sides of the squares
+    forward,
 ):  # a `forward` for images of any size
     "Let a network take images of any height and width, `(N, C, H, W)` or one of them."
     @wraps(forward)
     def fitted(network, x):
         images = as_images(x, network)
-        padded = as_multiple(images, network.multiple)
+        padded, side = as_multiple(images, network.multiple), getattr(network, 'shuffle', 1)
+        squares = padded if side == 1 else pixel_unshuffle(padded, side)
         # the order of memory in which convolutions are fastest
-        output = forward(network, padded.contiguous(memory_format=torch.channels_last))
+        output = forward(network, squares.contiguous(memory_format=torch.channels_last))
+        output = output if side == 1 else pixel_shuffle(output, side)
         return output[..., :images.shape[2], :images.shape[3]].reshape(x.shape)
     return fitted
 
 # %% ../nbs/inside/shapes.ipynb #d6df26ee
 def reach_of(
     blocks,  # how many blocks of two convolutions a U-Net has at each size, on each side
+    shuffle: int = 1,  # sides of the squares whose pixels it takes as channels
 ) -> int:  # in pixels
     "As far as an output pixel of a U-Net sees, at most."
     both_ways = [2 * number for number in blocks[:-1]] + [blocks[-1]]
-    pixels = sum(2 * 2 ** level * number for level, number in enumerate(both_ways))
-    return 2 + pixels + 2 ** (len(blocks) - 1)
+    squares = sum(2 * 2 ** level * number for level, number in enumerate(both_ways))
+    return shuffle * (2 + squares + 2 ** (len(blocks) - 1) + 1) - 1
 
 # %% ../nbs/inside/shapes.ipynb #295d294a
 def check_widths(
@@ -82,9 +90,11 @@ def check_unet(
     widths,  # channels at each size
     blocks,  # blocks at each size
     channels,  # of the images
+    shuffle,  # sides of the squares whose pixels become channels
 ):
     "Raise a `ValueError` that names the setting, unless a U-Net can be built so."
     check_whole('channels', channels)
+    check_whole('shuffle', shuffle)
     check_widths('widths', widths, 6)
     check_widths('blocks', blocks, 6)
     if len(blocks) != len(widths) or max(blocks) > 100:
@@ -127,22 +137,44 @@ def check_points(
         if vectors is not None and not torch.as_tensor(vectors).isfinite().all():
             raise ValueError(f'{name} must be finite numbers, without NaN')
 
+# %% ../nbs/inside/shapes.ipynb #shp00102
+from .checks import check_batch
+
+
+def check_pictures(
+    pictures: list,  # what should be two or more, `(C, H, W)` in [0, 1]
+):
+    "Raise a `TypeError` or `ValueError`, unless denoisers can be measured on these."
+    for number, picture in enumerate(pictures):
+        name = f'images[{number}]'
+        check_batch(picture, 'evaluate', name)
+        if picture.ndim != 3:
+            raise ValueError(f'{name} must be a picture (C, H, W), as images is a list, '
+                             f'not of shape {tuple(picture.shape)}')
+    if len(pictures) < 2:
+        raise ValueError(f'images must be two pictures or more, not {len(pictures)}')
+
+
 # %% ../nbs/inside/shapes.ipynb #8375d536
 from collections.abc import Mapping
 
-from .checks import check_batch, check_names, check_number
+from .checks import check_names, check_number
 
 
 def check_contest(
     denoisers,  # what should be names, with a function each, or with one for each noise level
-    images,  # what should be `(N, C, H, W)` in [0, 1]
+    images,  # what should be `(N, C, H, W)` in [0, 1], or a list of pictures `(C, H, W)`
     sigmas: list,  # the noise levels
 ):
     "Raise a `TypeError` or `ValueError` that names what can't be evaluated."
-    if isinstance(images, torch.Tensor) and (images.ndim != 4 or len(images) < 2):
-        raise ValueError('images must be two or more, (N, 1, H, W), '
-                         f'not of shape {tuple(images.shape)}')
-    check_batch(images, 'evaluate')
+    if isinstance(images, list | tuple):
+        check_pictures(images)
+    else:
+        check_pixels(images, 'evaluate(images=...)')
+        if images.ndim != 4 or len(images) < 2:
+            raise ValueError('images must be two or more, (N, 1, H, W), '
+                             f'not of shape {tuple(images.shape)}')
+        check_batch(images, 'evaluate')
     for sigma in sigmas:
         check_number('each of sigmas', sigma, least=0, why='it is a standard deviation')
     check_names(denoisers)

@@ -52,7 +52,6 @@ class TensorSource(Source):
 # %% ../nbs/inside/sources.ipynb #81e830de
 class StreamSource(Source):
     "An iterable of batches, such as a DataLoader over an IterableDataset."
-    device, dtype, to = ItemSource.device, ItemSource.dtype, ItemSource.to
     count, running = None, None
 
     def __init__(self,
@@ -105,6 +104,7 @@ def images_of(
 
 def check_data(
     batch,  # as a source gives it
+    name: str = 'data',  # of the argument, for messages
 ):
     """Raise a `TypeError` or `ValueError`, unless its images lie in [0, 1].
 
@@ -115,9 +115,9 @@ def check_data(
         return
     given, clean = images_of(batch)
     if given is None:
-        check_batch(clean, 'fit', 'data')
+        check_batch(clean, 'fit', name)
     else:
-        check_pixels(clean, 'fit(data=...)')
+        check_pixels(clean, f'fit({name}=...)')
         mean = clean.mean().round(decimals=1).reshape(1, 1)
         check_batch(mean, 'fit', 'the mean of the targets')
 
@@ -188,7 +188,10 @@ def whole(
         data = data.tensors
     elif is_items(data):
         data = collate(SeededItems(data, 0).__getitems__(list(enumerate(range(len(data))))))
-    check_batch(images_of(data)[1] if isinstance(data, tuple | list) else data, 'fit', name)
+    if isinstance(data, tuple | list):
+        check_data(data, name)
+    else:
+        check_batch(data, 'fit', name)
     return moved(data, torch.device('cpu'), dtype)
 
 # %% ../nbs/inside/sources.ipynb #a365afc2

@@ -164,7 +164,8 @@ class Trainer(Measured):
         # batch; None for given pairs
         noise=GaussianNoise(),
         *,
-        # images, or a data set as above, to measure on after each epoch, under the same noise
+        # images, or a data set as above, to measure on after each epoch, under the same noise;
+        # pairs as they are
         valid=None,
         epochs: int = 10,  # passes over the data
         batch_size: int = 256,  # images for each step, unless the data comes in batches
@@ -212,7 +213,7 @@ def fit(
     data,  # clean images, or whatever else `Trainer` takes
     noise=GaussianNoise(),  # takes a clean batch and returns a noisy one; called for each batch
     *,
-    run=None,  # a `Run` (lesson 13): a folder that keeps the training, to go on from
+    run=None,  # a `Run` (lesson 14): a folder that keeps the training, to go on from
     callbacks=(),  # of the trainer, besides the run
     **options,  # of `Trainer`: valid, epochs, batch_size, lr, loss, optimizer, schedule, …
 ) -> History:  # losses, metrics and seconds of each epoch

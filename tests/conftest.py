@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from filelock import ReadWriteLock
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 # One cache for the whole run, so that MNIST is unpacked once and nobody's own cache is touched.
@@ -23,7 +24,16 @@ ROOMS = [path for path in NOTEBOOKS if path.parent.name == 'inside']
 LESSONS = [path for path in NOTEBOOKS if path not in ROOMS and path.stem[0].isdigit()]
 MODULES = sorted(path.stem for path in (ROOT / 'denoise_ae').glob('*.py') if not path.stem.startswith('_'))
 (ROOT / '_build').mkdir(exist_ok=True)
+expect.set_options(timeout=60_000)  # also where the machine has other work
 TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)
+
+
+def pytest_collection_modifyitems(items):
+    "What needs the machine to itself comes first, while nobody has to be waited for, then what is marked as `long`, or at the end one core would wait for the other."
+    def rank(item):
+        long = item.get_closest_marker('long')
+        return not item.get_closest_marker('alone'), -long.args[0] if long else 0
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -68,6 +78,12 @@ def ctrl_c():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    "A test that passes once passes again: some small networks, as they are drawn, answer every picture with black."
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope='session')
 def chromium():
     "The path of a browser, for tests that are skipped where there is none."
@@ -87,3 +103,19 @@ def browser():
 def valid():
     from denoise_ae import mnist_tensors
     return mnist_tensors('valid')
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch, capfd):
+    "Call the program in a folder of its own; gives its status, its output and its errors, without progress bars."
+    monkeypatch.chdir(tmp_path)
+
+    from denoise_ae.cli import main
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([str(each) for each in arguments])
+        output, errors = capfd.readouterr()
+        assert 'Traceback' not in errors
+        return end.value.code, output, '\n'.join(line for line in re.split(r'[\r\n]', errors) if line.strip() and '%|' not in line)
+    return call

@@ -7,28 +7,15 @@ import subprocess
 import sys
 import time
 import traceback
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from denoise_ae import Autoencoder, GaussianNoise, load_model, psnr, read_picture, write_picture
+from denoise_ae import RECIPES, Autoencoder, GaussianNoise, Patches, as_grey, load_model, open_picture, photos, psnr, read_picture, write_picture
 from denoise_ae.cli import help_texts, load_images, main, parse_noise
-
-
-@pytest.fixture
-def program(tmp_path, monkeypatch, capfd):
-    "Call the program in a folder of its own; gives its status, its output and its errors, without progress bars."
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(each) for each in arguments])
-        output, errors = capfd.readouterr()
-        assert 'Traceback' not in errors
-        return end.value.code, output, '\n'.join(line for line in re.split(r'[\r\n]', errors) if line.strip() and '%|' not in line)
-    return call
 
 
 def start(*arguments, cwd):
@@ -46,9 +33,20 @@ def test_help_is_there_for_every_command_and_quick():
     assert run.returncode == 0 and time.perf_counter() - began < 20
     assert 'torch' not in re.findall(r'\| +(\w+)\n', run.stderr), 'help must not wait for PyTorch'
     assert run.stdout.strip() == help_texts()[''].strip(), 'the page of the site is what the program says'
-    assert set(help_texts()) == {'', 'demo', 'denoise', 'train', 'evaluate', 'latent', 'export', 'data', 'weights'}
+    assert set(help_texts()) == {'', 'demo', 'denoise', 'train', 'evaluate', 'latent', 'export', 'data', 'weights', 'learn'}
     for name, text in help_texts().items():
         assert f'Usage: denoise-ae {name}'.strip() in text and (not name or ('Examples:' in text and f'denoise-ae {name}' in text.split('Examples:')[1]))
+
+
+def test_a_picture_does_not_wait_for_what_it_does_not_need(tmp_path):
+    "A denoised picture takes PyTorch. What else takes a second to import waits until somebody asks for it."
+    Image.new('RGB', (40, 40), 'grey').save(tmp_path / 'grey.png')
+    code = """import sys; from denoise_ae.cli import main
+try: main(['denoise', 'grey.png', '-o', 'out.png', '-q'])
+except SystemExit as end: print(end.code, *{name.partition('.')[0] for name in sys.modules} | {name for name in sys.modules if name == 'torch._dynamo'})"""
+    run = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=tmp_path)
+    status, *imported = run.stdout.split()
+    assert status == '0' and 'torch' in imported and not {'torchvision', 'torch._dynamo', 'matplotlib', 'pandas', 'sklearn', 'skimage', 'IPython'} & set(imported)
 
 
 def test_the_demonstration(program):
@@ -66,11 +64,13 @@ def test_the_demonstration(program):
 @pytest.mark.parametrize('suffix', ['png', 'npy', 'jpg'])
 def test_denoising_a_file(suffix, program, scan, valid):
     write_picture(scan, f'scan.{suffix}')
-    status, output, errors = program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}', '--json')
+    status, output, errors = program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}', '--json', '--model', 'unet')
     clean, truth = read_picture(f'out/clean.{suffix}'), torch.cat(list(valid[0][:3]), 2)
     assert status == 0 and clean.shape == scan.shape and psnr(clean.clamp(0, 1), truth) > psnr(scan, truth) + 7
-    report, = json.loads(output)['pictures']
-    assert report['from'] == f'scan.{suffix}' and report['std'] == pytest.approx(.3, rel=.25)
+    report = json.loads(output)
+    assert report['from'] == f'scan.{suffix}' and report['std'] == pytest.approx(.3, rel=.25) and report['range'] == [0, 1 if suffix == 'npy' else 255]
+    assert (report['width'], report['height'], report['channels'], report['pictures']) == (84, 28, 1, 1)
+    assert report['network'] == 'unet' and report['left'] is None and report['found'].startswith('noise of about ')
     status, _, errors = program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}')
     assert status == 1 and 'exists: choose another name or pass --overwrite' in errors
     assert program('denoise', f'scan.{suffix}', '-o', f'out/clean.{suffix}', '--overwrite', '--std', '.3', '--model', 'mlp')[0] == 0
@@ -82,18 +82,105 @@ def test_a_folder_and_one_that_fails(program, scan, tmp_path):
         write_picture(scan[:, :9, :7], tmp_path / 'in' / name)
     (tmp_path / 'in' / 'broken.png').write_bytes(b'no picture')
     status, output, errors = program('denoise', 'in', '-o', 'out')
-    assert status == 1 and not output and re.search(r'(?m)^Error: 1 of 4 pictures could not be denoised: in.broken.png is no PNG, JPEG, BMP or NPY file that can be read: .*$', errors)
+    assert status == 1 and [line.split(':')[0] for line in output.splitlines()] == [os.path.join('in', *each.split('/')) for each in ('a.png', 'c.npy', 'deep/b.png')]
+    assert re.search(r'(?m)^Error: 1 of 4 pictures could not be denoised: in.broken.png is no picture of a kind that is read here.*$', errors)
     assert sorted(path.relative_to(tmp_path / 'out').as_posix() for path in (tmp_path / 'out').rglob('*.*')) == ['a.png', 'c.npy', 'deep/b.png']
     for arguments, words in ((('in', 'in', '-o', 'twice'), 'more than one picture would go to'), (('nowhere.png', '-o', 'x.png'), 'there is no nowhere.png'),
-                             (('in/a.png', '-o', 'x.tiff'), "written as .png, .jpg or .npy, not as 'x.tiff'"), (('in/a.png', '-o', 'x.png', '--model', 'resnet'), "there is no model 'resnet': choose")):
+                             (('in/a.png', '-o', 'x.gif'), ".npz, not as 'x.gif'"), (('in/a.png', '-o', 'x.png', '--model', 'resnet'), "there is no model 'resnet': choose")):
         status, output, errors = program('denoise', *arguments)
         assert status == 1 and words in errors and errors.count('\n') == 0 and not (tmp_path / 'x.png').exists()
     Image.new('RGB', (2, 2), (90, 120, 150)).save('tiny.png')
-    write_picture(255 * torch.rand(1, 9, 9), 'bytes.npy')
-    assert '0 must be black and 1 white' in program('denoise', 'bytes.npy', '-o', 'x.png')[2]
-    assert 'give it with --std' in program('denoise', 'tiny.png', '-o', 'x.png')[2]
-    status, _, errors = program('denoise', 'tiny.png', '-o', 'x.png', '--std', 2)
-    assert status == 0 and 'Note: tiny.png has noise of about 2' in errors and Image.open('x.png').size == (2, 2)
+    status, output, errors = program('denoise', 'tiny.png', '-o', 'x.png')
+    assert status == 0 and 'left as before' in output and 'Note: tiny.png was left as before: it is too small for its noise to be told (--anyway denoises' in errors
+    assert open('x.png', 'rb').read() == open('tiny.png', 'rb').read(), 'the file itself'
+    status, _, errors = program('denoise', 'tiny.png', '-o', 'y.png', '--std', 2)
+    assert status == 0 and 'Note: tiny.png has noise of about 510 of 255' in errors and Image.open('y.png').size == (2, 2)
+
+
+class Same(torch.nn.Module):
+    "As a network that takes any size in one channel, and knows a noise that is not white, so that nobody looks."
+    channels, reach, trained_on = 1, 0, {'noise': 'MaskingNoise', 'p': .3}
+
+    def forward(self, pictures):
+        return pictures
+
+
+@pytest.fixture
+def same(monkeypatch):
+    monkeypatch.setattr('denoise_ae.load_model', lambda name: Same())
+    monkeypatch.setattr('denoise_ae.carefully._packaged', lambda name, device: Same())
+
+
+def microscope(path, top=4095, pages=0):
+    import tifffile
+    pixels = np.random.default_rng(0).integers(0, top, (*[pages] * bool(pages), 40, 50)).astype('u2')
+    tifffile.imwrite(path, pixels, photometric='minisblack', metadata=None)
+    return pixels
+
+
+def test_nothing_is_left_out_of_a_folder_without_a_word(program, same, tmp_path):
+    "Hidden files are; what is no picture is named; what was written before is not read again; a name in any script is one."
+    (tmp_path / 'in' / '__MACOSX').mkdir(parents=True)
+    microscope(tmp_path / 'in' / 'cells.tif')
+    Image.new('RGB', (9, 9)).save(tmp_path / 'in' / 'Müller 画像.webp', lossless=True)
+    Image.new('RGB', (9, 9)).save(tmp_path / 'in' / 'a.gif')
+    Image.new('RGB', (9, 9)).save(tmp_path / 'in' / 'a.png')
+    (tmp_path / 'in' / 'of no known ending').write_bytes((tmp_path / 'in' / 'a.png').read_bytes())
+    (tmp_path / 'in' / 'notes.txt').write_text('Bring milk.')
+    for name in ('._a.png', '.hidden.png', '__MACOSX/b.png', 'Thumbs.db'):
+        (tmp_path / 'in' / name).write_bytes(b'no picture')
+    for _ in range(2):
+        status, output, errors = program('denoise', 'in', '-o', 'in/clean', '--overwrite', '--json')
+        assert status == 0 and re.search(r'(?m)^Note: left alone, for they are no pictures: in.notes.txt$', errors), errors
+        assert errors.count('Note') == 2 and 'cells.tif has whole numbers from 0 to 4093: 0 is taken as black and 4095 as white' in errors
+        made = {path.name for path in (tmp_path / 'in' / 'clean').iterdir()}
+        assert made == {'cells.tif', 'Müller 画像.webp', 'a.png', 'a.gif.png', 'of no known ending.png'}
+        assert {os.path.basename(json.loads(line)['to']) for line in output.splitlines()} == made
+    assert np.array_equal(np.asarray(Image.open('in/clean/cells.tif')), np.asarray(Image.open('in/cells.tif')))
+
+
+@pytest.mark.parametrize('encoding', ['ascii', 'cp1252', 'utf-8'])
+def test_names_in_any_script_on_any_terminal(encoding, tmp_path):
+    names = ['日本.png'] + [os.fsdecode(b'broken \xff.png')] * (sys.platform == 'linux')
+    for name in names:
+        Image.new('L', (30, 30)).save(tmp_path / name)
+    env = {**os.environ, 'PYTHONIOENCODING': encoding, 'PYTHONUTF8': '0'}
+    run = subprocess.run([sys.executable, '-m', 'denoise_ae.cli', 'denoise', *names, 'none.png', '-o', 'out/'], cwd=tmp_path, env=env, capture_output=True)
+    assert run.returncode == 1 and b'there is no none.png' in run.stderr
+    run = subprocess.run([sys.executable, '-m', 'denoise_ae.cli', 'denoise', *names, '-o', 'out/', '--std', '0.3'], cwd=tmp_path, env=env, capture_output=True)
+    assert run.returncode == 0 and run.stdout.count(b'written to') == len(names) and b'Traceback' not in run.stderr, run.stderr
+    assert len(list((tmp_path / 'out').iterdir())) == len(names)
+
+
+def test_stacks_ranges_and_the_guard(program, same, tmp_path):
+    pixels = microscope('stack.tif', pages=5)
+    np.save('stack.npy', pixels.astype('f4') / 50)
+    np.savez('stack.npz', cells=np.moveaxis(np.stack([pixels] * 3), 0, -1))
+    for name, shape in (('stack.tif', (5, 1, 40, 50)), ('stack.npy', (5, 1, 40, 50)), ('stack.npz', (5, 3, 40, 50))):
+        status, output, errors = program('denoise', name, '-o', f'clean/{name}', '--json')
+        report = json.loads(output)
+        assert status == 0 and report['pictures'] == 5 and report['notes'] and report['range'][1] == pytest.approx(81.8 if 'npy' in name else 4095, abs=.1)
+        before, after = (open_picture(each) for each in (name, f'clean/{name}'))
+        assert after.pixels.shape == shape and after.layout == before.layout
+        assert np.allclose(after.pixels.array, before.pixels.array, rtol=1e-5) and after.pixels.array.dtype == before.pixels.array.dtype
+    status, _, errors = program('denoise', 'stack.tif', '-o', 'one.png')
+    assert status == 1 and 'one.png can hold one picture, and these are 5: write .tif or .npy' in errors
+    status, output, errors = program('denoise', 'stack.tif', '-o', 'x.tif', '--range', 0, 8000, '--json')
+    assert status == 0 and json.loads(output)['range'] == [0, 8000] and not errors
+    assert 'the lower one first, not 9 and 3' in program('denoise', 'stack.tif', '-o', 'y.tif', '--range', 9, 3)[2]
+    status, _, errors = program('denoise', 'stack.tif', '-o', 'z.tif', '--max-pixels', 1999)
+    assert status == 1 and 'has 50 by 40 pixels, 5 times, more than 1999: if that is right, --max-pixels 10000 lets it in' in errors
+    assert program('denoise', 'stack.tif', '-o', 'z.tif', '--max-pixels', 10_000)[0] == 0
+
+
+def test_a_large_picture_stays_in_the_numbers_of_its_file(program, monkeypatch, tmp_path):
+    "Piece by piece, what was cut off put back in each: the same as in one piece, but for the random numbers."
+    monkeypatch.setattr('denoise_ae.carefully.LARGEST', 10_000)
+    monkeypatch.setattr('denoise_ae.carefully.denoise_picture', None)
+    picture = GaussianNoise(std=.3, generator=torch.Generator().manual_seed(0))(torch.zeros(3, 130, 140))
+    write_picture(picture, 'scan.jpg')
+    assert program('denoise', 'scan.jpg', '-o', 'clean.png', '--model', 'unet')[0] == 0
+    assert read_picture('clean.png').shape == (3, 130, 140) and read_picture('clean.png').std() < .08
 
 
 @pytest.mark.skipif(os.name == 'nt', reason='sends signals as POSIX knows them')
@@ -111,7 +198,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_weights(name, tmp_path):
         assert re.search(r'(Note|Error): stopped in epoch \d+ of 12.*Everything is kept in run: go on with --resume', errors)
     for folder in 'run', 'whole':
         finished = start(*options, folder, '--resume', cwd=tmp_path)
-        output, errors = finished.communicate(timeout=120)
+        output, errors = finished.communicate(timeout=600)
         assert finished.returncode == 0, errors
         assert re.search(r'epochs: 12\ntrain loss: .*\nvalid PSNR, dB: ', output)
     for name in 'last', 'best':
@@ -139,6 +226,8 @@ def test_training_measuring_and_exporting_ones_own(program, tmp_path, valid):
     assert open('table.csv').readline().startswith('denoiser,sigma,psnr')
     status, output, _ = program('export', '--model', 'mlp/best', '-o', 'mine.onnx')
     assert status == 0 and float(re.search('PyTorch: (.*)', output)[1]) <= 1e-5
+    status, output, _ = program('export', '--model', 'mlp/best', '--format', 'html', '-o', 'mine.html')
+    assert status == 0 and int(re.search('bytes: (.*)', output)[1]) == os.path.getsize('mine.html') > 1_000_000
     status, output, _ = program('latent', '-o', 'latent', '--limit', 200)
     assert status == 0 and 't-SNE' in output and len(open('latent/latent.csv').readlines()) == 201
     assert 'has no bottleneck' in program('latent', '--model', 'unet', '-o', 'other')[2]
@@ -151,11 +240,11 @@ def test_what_a_model_was_trained_on_decides_what_a_scan_gets(program, scan, val
     "Noise that was cut off is put back for a network that has never seen it cut off, and for no other; so does every command read the model's own facts."
     import onnx
 
-    import denoise_ae
+    from denoise_ae import carefully
     np.save('images.npy', (valid[0][:200, 0].numpy() * 255).astype('uint8'))
     write_picture(scan, 'scan.png')
-    asked, real = [], denoise_ae.resample_clipped
-    monkeypatch.setattr(denoise_ae, 'resample_clipped', lambda *given: asked.append(given[1]) or real(*given))
+    asked, real = [], carefully.resample_clipped
+    monkeypatch.setattr(carefully, 'resample_clipped', lambda *given: asked.append(given[1]) or real(*given))
     for noise, words in (('gaussian:0.3', 'not clipped'), ('gaussian:0.3:clipped', 'clipped'), ('masking:0.3', 'p 0.3')):
         name = noise.replace(':', '-')
         assert program('train', '--model', 'conv', '--data', 'images.npy', '--noise', noise, '--epochs', 1, '--out', name, '-q')[0] == 0
@@ -170,6 +259,18 @@ def test_what_a_model_was_trained_on_decides_what_a_scan_gets(program, scan, val
     assert facts['class'] == 'ConvAutoencoder' and json.loads(facts['trained_on']) == {'noise': 'GaussianNoise', 'mean': 0., 'std': .3, 'clip': True}
     status, _, errors = program('denoise', 'scan.png', '-o', 'x.png', '--model', 'gaussian-0.3')
     assert status == 1 and 'gaussian-0.3 is the folder of a run: name the model in it' in errors
+
+
+@pytest.mark.parametrize('name, measured', [('conv', {'valid_psnr'}), ('photo-grey', {'valid_psnr_15', 'valid_psnr_25', 'valid_psnr_50'})])
+def test_a_packaged_network_trained_anew(name, measured, program, valid, monkeypatch):
+    "By its own recipe, but on few pictures and for one epoch."
+    recipe = RECIPES[name]
+    data = Patches([as_grey(photo) for photo in photos('valid')], count=32) if 'photo' in name else valid[0][:64]
+    few = recipe.valid() if 'photo' in name else valid[0][:64]
+    monkeypatch.setitem(RECIPES, name, replace(recipe, data=lambda: data, valid=lambda: few, options=recipe.options | {'epochs': 1}))
+    status, output, errors = program('weights', '--remake', name, '-o', 'anew', '--json')
+    assert status == 0 and set(json.loads(output)) == {'epochs', *measured, 'written to'}, errors
+    assert type(load_model('anew')) is type(load_model(name))
 
 
 def test_a_folder_of_photos_is_cut_into_tiles(tmp_path):
@@ -190,7 +291,7 @@ def test_a_folder_of_photos_is_cut_into_tiles(tmp_path):
     (['train', '--noise', 'masking:2', '--out', 'x'], 1, 'p must be from 0 to 1, not 2.0'),
     (['train', '--noise', 'gaussian:1-0.5', '--out', 'x'], 1, 'lower end first'),
     (['train', '--lr', '-1', '--out', 'x'], 1, 'lr must be above 0, not -1.0'),
-    (['train', '--device', 'abacus', '--out', 'x'], 1, "there is no device 'abacus' here to train on"),
+    (['train', '--device', 'abacus', '--out', 'x'], 1, "there is no device 'abacus' here"),
     (['train', '--data', 'nowhere.npy', '--out', 'x'], 1, 'nowhere.npy'),
     (['evaluate', '--data', 'kmnist'], 1, 'KMNIST is not in'),
     (['weights', '--remake', 'unet', '-o', '.'], 1, 'Error: . exists: choose another name'),

@@ -100,6 +100,7 @@ def on_both(machines, *arguments, **env):
                   *TRAIN, '--out', 'run', *arguments, cwd=folder, on=on, **env) for rank, (on, folder) in enumerate(machines)]
 
 
+@pytest.mark.long(60)
 def test_two_machines_without_a_common_folder(machines, by_one):
     "One of them dies; the other ends by itself, and both go on later, though only one of them has the files."
     (_, first), (_, second) = machines
@@ -197,6 +198,7 @@ fit(Autoencoder(), Digits(), GaussianNoise(), valid=mnist_tensors('valid')[0][:9
 """
 
 
+@pytest.mark.long(40)
 def test_a_data_set_of_items_by_two(by_one, tmp_path):
     "The same curve as by one from a tensor; and stopped and taken up again the same weights as undisturbed, bit for bit."
     (tmp_path / 'train.py').write_text(DATASET)

@@ -47,8 +47,9 @@ def lab(browser, tmp_path, cells):
         else:
             pytest.fail(log.read_text())
         page = browser.new_page(viewport={'width': 1400, 'height': 4000})
+        page.set_default_timeout(180_000)
         page.goto(f'{found[1]}/lab/tree/explorer.ipynb?token=test')
-        page.get_by_text('| Idle').wait_for(timeout=180_000)  # the kernel is there
+        page.get_by_text('| Idle').wait_for()  # the kernel is there
         page.locator('.jp-Notebook .jp-Cell').first.click()
         page.get_by_role('menuitem', name='Run', exact=True).click()
         page.get_by_text('Run All Cells', exact=True).click()
@@ -63,14 +64,14 @@ def lab(browser, tmp_path, cells):
 
 def picture_of(cell):
     picture = cell.locator('.jp-OutputArea img')
-    picture.wait_for(timeout=180_000)
+    picture.wait_for()
     assert picture.count() == 1, 'one picture, not two'
     return picture
 
 
 def changed(picture, before):
     "The new source of a picture, once it is another one."
-    expect(picture).not_to_have_attribute('src', before, timeout=60_000)
+    expect(picture).not_to_have_attribute('src', before)
     return picture.get_attribute('src')
 
 
@@ -89,6 +90,7 @@ def move(cell, slider, key, times):
         cell.page.keyboard.press(key)
 
 
+@pytest.mark.long(50)
 def test_the_slider_changes_the_picture_and_the_bar_fills(browser, tmp_path):
     with lab(browser, tmp_path, [SETUP, *cells_with('03_training', '@interact'), FIT]) as page:
         explorer, fit = (page.locator('.jp-CodeCell').nth(n) for n in (1, 2))
@@ -106,6 +108,7 @@ def test_the_slider_changes_the_picture_and_the_bar_fills(browser, tmp_path):
         assert explorer.locator('.widget-readout').first.inner_text() == '0.40'
 
 
+@pytest.mark.long(20)
 def test_the_handles_of_the_playground(browser, tmp_path):
     cells = cells_with('10_playground', '#| export', 'import', 'denoisers = ', 'explore_')
     with lab(browser, tmp_path, cells) as page:
@@ -121,7 +124,7 @@ def test_the_handles_of_the_playground(browser, tmp_path):
         move(noise, 1, 'ArrowRight', 3)
         settled(picture)
         noise.locator('select').select_option('Gaussian')
-        expect(picture).to_have_attribute('src', first, timeout=60_000)  # the same noise for the same setting
+        expect(picture).to_have_attribute('src', first)  # the same noise for the same setting
 
         picture = picture_of(latents)
         first = picture.get_attribute('src')
@@ -130,7 +133,7 @@ def test_the_handles_of_the_playground(browser, tmp_path):
         changed(picture, first)
         settled(picture)
         latents.get_by_role('button', name='all back to 0').click()
-        expect(picture).to_have_attribute('src', first, timeout=60_000)
+        expect(picture).to_have_attribute('src', first)
 
         picture = picture_of(walk)
         first = picture.get_attribute('src')

@@ -70,7 +70,8 @@ def test_onnxruntime_gives_the_pictures_of_pytorch(Network, tmp_path, valid):
 
 
 @pytest.mark.parametrize('model', [small_unet(3, (4, 8, 8), residual=True), small_unet(1, (4,)), small_unet(2, (2, 2, 2, 2, 2, 2), bias=False),
-                                   ConvAutoencoder(latent_channels=2, channels=3)], ids=['colour', 'one size', 'six sizes', 'convolutional'])
+                                   ConvAutoencoder(latent_channels=2, channels=3), small_unet(3, (4, 4), shuffle=2)],
+                         ids=['colour', 'one size', 'six sizes', 'convolutional', 'squares'])
 def test_other_channels_and_depths_in_any_size(model, tmp_path):
     assert export_onnx(model, tmp_path / 'x.onnx') <= 1e-5
     denoiser, generator = load_onnx(tmp_path / 'x.onnx'), torch.Generator().manual_seed(0)
@@ -384,9 +385,10 @@ def test_the_packaged_cards_say_what_the_table_says(Network):
     from denoise_ae import NETWORKS as NAMES
     from denoise_ae.cards import sealed
     name = Network.__name__.lower()
-    model = packaged(next(short for short, kind in NAMES.items() if kind is Network))
+    short = next(short for short, kind in NAMES.items() if kind is Network)
+    model = packaged(short)
     written = (FOLDER / name / 'README.md').read_bytes().decode()
-    assert written.encode() == sealed(str(model.generate_model_card(note=note(model))).encode()), 'run python tools/weights.py --cards'
+    assert written.encode() == sealed(str(model.generate_model_card(note=note(short, model))).encode()), 'run python tools/weights.py --cards'
     stored = {part['dtype'] for key, part in header_of((FOLDER / name / 'model.safetensors').read_bytes()).items() if key != '__metadata__'}
     assert f'as float{stored.pop()[1:]} ' in written
 

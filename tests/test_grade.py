@@ -26,6 +26,7 @@ from submissions import submissions
 from teaching import RUN, exercises, notes
 from tried import code_cell
 
+LEFT = f'# left by an answer to {os.getpid()}'  # others may run these tests meanwhile
 RIGHT = 'def std_of(decibels):\n    return 10 ** (-decibels / 20)\n'
 HALVED = 'def halved(given):\n    return [value / 2 for value in given]\n'
 CHECKS = '''\
@@ -98,7 +99,7 @@ ODD = {
     'at-once': (RIGHT + 'while True:\n    pass\n', 3, ''),
     'many': (std_of('for _ in range(60):', '    if not os.fork():', '        time.sleep(60)', 'time.sleep(60)', before='import os, time\n'), 0,
              'starts more than 30 processes'),
-    'orphans': (std_of("command = [sys.executable, '-c', 'import time; time.sleep(600)  # left by an answer']",
+    'orphans': (std_of(f"command = [sys.executable, '-c', 'import time; time.sleep(600)  {LEFT}']",
                        'subprocess.Popen(command, start_new_session=True)', 'return 10 ** (-decibels / 20)',
                        before='import subprocess, sys\n'), 3, ''),
     'murder': (std_of('os.kill(os.getppid(), signal.SIGKILL)', 'return 3.', before='import os, signal\n'), None, 'getppid'),
@@ -243,7 +244,7 @@ def test_points_are_for_what_the_stub_does_not_pass(marks):
 
 
 def left_over():
-    return [each.pid for each in psutil.process_iter(['cmdline']) if '# left by an answer' in ' '.join(each.info['cmdline'] or [])]
+    return [each.pid for each in psutil.process_iter(['cmdline']) if LEFT in ' '.join(each.info['cmdline'] or [])]
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='elsewhere a process can get away from those who started it')
@@ -395,6 +396,12 @@ def test_what_cannot_be_marked_is_said_before_anything_runs(lesson, tmp_path):
     assert (tmp_path / 'out' / 'notes.txt').read_text(encoding='utf-8') == 'of a teacher'
 
 
+def test_a_lesson_that_is_broken_itself_is_named(lesson, tmp_path, monkeypatch):
+    put(tmp_path, 'in/a.py', RIGHT)
+    monkeypatch.setattr(grade, 'Course', lambda name: compile('def (', 'cell', 'exec'))
+    assert 'lesson 01 itself holds code that is no Python' in refused(tmp_path / 'in')
+
+
 def test_marks_that_a_teacher_has_changed_are_kept(marks, tmp_path):
     "That they are looked at again at the end, too, test_classroom.py shows of the same function."
     chosen(marks[0], tmp_path / 'in', ['right'])
@@ -499,6 +506,13 @@ def test_a_page_has_a_name_that_every_system_takes_and_no_other_page_has():
     assert names == ['Anna-B.html', 'anna-b-2.html', 'student-CON.html', 'student-con-2.html', 'student-nul.html', 'student-Com1.html', 'student-lpt¹.html',
                      'Constance.html', 'René.html', 'René-2.html', '\u0939\u093f\u0928\u094d\u0926\u0940.html', 'a-b-c-d-e-f-g-h-i-j.html',
                      'student.html', f'{"x" * 60}.html', 'student-2.html', 'Straße.html', 'STRASSE-2.html']
+
+
+def test_a_student_is_named_as_on_the_list(tmp_path):
+    "Without what Moodle adds to the names of its folders; two of one name stay two."
+    for name in ('Anna B_4711_assignsubmission_file_', 'Anna B_4712_assignsubmission_file_', 'René_7_assignsubmission_onlinetext', 'x_1_assignsubmission_file_x'):
+        put(tmp_path, f'{name}/a.py', RIGHT)
+    assert [each.student for each in submissions(tmp_path, {})] == ['Anna B', 'Anna B_4712_assignsubmission_file_', 'René', 'x_1_assignsubmission_file_x']
 
 
 def test_students_are_counted_by_what_went_wrong_first():

@@ -43,6 +43,7 @@ def test_ruff_sees_a_name_that_no_cell_has_made():
     assert re.findall(r'([A-Z]+\d+ .*)', run.stdout) == ['F821 Undefined name `y`'], run.stdout
 
 
+@pytest.mark.long(30)
 def test_the_types_fit_and_a_user_may_rely_on_them(tmp_path):
     "The library, a file that uses all of it, and one in which each line is wrong, and is told so."
     (tmp_path / 'wrong.py').write_text(WRONG)

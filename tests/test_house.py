@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions, requires
 import pytest
 from conftest import ROOT, read_notebook, run_python
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import denoise_ae
 from denoise_ae.checks import need
@@ -181,8 +182,8 @@ def test_what_is_missing_can_be_installed(module, extra, monkeypatch):
     listed = [Requirement(each) for each in requires('denoise_ae')]
     for each in told:
         assert any((each.name, each.specifier) == (other.name, other.specifier) and 'extra' in str(other.marker) and extra in str(other.marker) for other in listed), each
-    top, names = module.split('.')[0], {each.name.lower() for each in told}
-    assert names & {each.lower() for each in packages_distributions().get(top, [top])}, f'{names} does not bring {top}'
+    top, names = module.split('.')[0], {canonicalize_name(each.name) for each in told}
+    assert names & {canonicalize_name(each) for each in packages_distributions().get(top, [top])}, f'{names} does not bring {top}'
 
 
 def test_every_extra_package_is_asked_for_by_need():

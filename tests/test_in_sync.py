@@ -1,5 +1,6 @@
 """What is made from the notebooks is what the notebooks make, and the notebooks keep the rules of the course."""
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 import schedule
 from conftest import LESSONS, MODULES, NOTEBOOKS, ROOMS, ROOT, read_notebook
+from nbdev.config import get_config
 from notebooks import runs
 from teaching import EXERCISES, QUIZ
+
+import denoise_ae
 
 
 @pytest.fixture(scope='module')
@@ -45,7 +49,7 @@ def test_no_noise_in_the_metadata(path, remade):
 def test_the_readme_is_the_index():
     from export import readme
     made = readme()
-    assert len(made) == 2, 'the README has a picture'
+    assert len(made) == 4, 'the README has three pictures'
     for name, content in made.items():
         assert (ROOT / name).read_bytes() == content, f'{name} differs from nbs/index.ipynb: run make export'
 
@@ -178,6 +182,22 @@ def test_everything_is_in_the_sidebar_and_in_the_index():
     assert linked == [name for name in names[1:] if name != 'teaching.ipynb'], 'the tables of the index'
 
 
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / 'CITATION.cff').read_text(encoding='utf-8')
+    assert f'\nversion: {denoise_ae.__version__}\n' in citation and f'\nrepository-code: {get_config().git_url}\n' in citation
+
+
+def test_the_files_for_other_peoples_computers_name_what_is_there():
+    "What a dev container and Binder do can't be tried here; that they use this project's own set-up can."
+    container = json.loads((ROOT / '.devcontainer' / 'devcontainer.json').read_text(encoding='utf-8'))
+    assert container['postCreateCommand'] == 'make .venv/.installed' and '$(VENV)/.installed:' in (ROOT / 'Makefile').read_text(encoding='utf-8')
+    binder = ROOT / '.binder'
+    assert (binder / (binder / 'requirements.txt').read_text(encoding='utf-8').removeprefix('-r ').strip()).resolve() == ROOT / 'requirements.lock'
+    version = re.fullmatch(r'python-(3\.\d+)\n', (binder / 'runtime.txt').read_text(encoding='utf-8'))
+    assert version and f"'{version[1]}'" in (ROOT / '.github' / 'workflows' / 'test.yml').read_text(encoding='utf-8'), 'a version that is tested'
+    assert (binder / 'postBuild').read_text(encoding='utf-8').splitlines()[-1] == 'python -m pip install --no-deps --no-build-isolation -e .'
+
+
 @pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
 def test_no_path_of_a_machine(path):
     assert not re.search(r'["\s\'](/(home|root|tmp|Users|work)/|[A-Z]:\\\\)', path.read_text(encoding='utf-8'))
@@ -202,6 +222,13 @@ def test_the_results_at_the_end_of_make_course():
     assert not re.search(r' \.\.\. |^\.\.\.|\[\d+ rows x \d+ columns\]', tables, re.M), 'a table is cut'
 
 
+def test_the_readme_of_a_release_leads_out_of_the_package():
+    "PyPI shows it beside no other file."
+    text = subprocess.run([sys.executable, 'setup.py', '--long-description'], capture_output=True, text=True, encoding='utf-8', check=True, cwd=ROOT).stdout
+    places = re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', text)
+    assert len(places) > 20 and [place for pair in places for place in pair if place and not place.startswith(('https://', '#'))] == []
+
+
 def test_every_requirement_of_the_site_builder_is_locked_for_python_3_10():
     "There it is installed without its requirements."
     from importlib.metadata import requires
@@ -216,10 +243,11 @@ def test_every_requirement_of_the_site_builder_is_locked_for_python_3_10():
 def test_the_page_for_teachers_shows_its_pictures_and_names_the_plans():
     "Each picture is there, small, and said in words; the plans are those of teach/plans.toml, with their lessons."
     text, folder = head_and_text(ROOT / 'nbs' / 'teaching.ipynb')[1], ROOT / 'nbs' / 'images'
+    pictures = [path for path in folder.glob('*.webp') if path.name != 'opening.webp']  # which is of the first page
     figures = re.findall(r'<figure><img src="images/([\w.]+)" alt="([^"]+)" loading="lazy"><figcaption>(.+?)</figcaption></figure>', text)
-    assert text.count('<img') == len(figures) and sorted(name for name, *_ in figures) == sorted(path.name for path in folder.iterdir())
+    assert text.count('<img') == len(figures) and sorted(name for name, *_ in figures) == sorted(path.name for path in pictures)
     assert all(len(alt) > 40 and len(caption) > 20 for _, alt, caption in figures)
-    assert sum(path.stat().st_size for path in folder.iterdir()) <= 300_000
+    assert sum(path.stat().st_size for path in pictures) <= 300_000
     for plan in schedule.load():
         minutes = [meeting['minutes'] for meeting in plan['meeting']]
         length = f'{len(minutes)} × {minutes[0]} minutes' if len(minutes) > 1 else f'{minutes[0]} minutes'

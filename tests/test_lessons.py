@@ -8,12 +8,17 @@ import pytest
 import teaching
 from conftest import LESSONS, NOTEBOOKS, ROOT
 from notebooks import read
-from teaching import exercises, folds, misconceptions, mismatches, notes, pattern, quiz, when_lost, without_folds
+from teaching import exercises, folds, misconceptions, mismatches, notes, pattern, quiz, times, when_lost, without_folds
 from tried import add_answers, code_cell, run_notebook
 
 
-@pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=[pytest.mark.alone] * (path.stem == '11_scaling'))
-                                  for path in NOTEBOOKS])  # it takes times
+def marks(path):
+    "Lesson 13 takes times. The other lessons take about as long as their heads say."
+    return pytest.mark.alone if path.stem == '13_scaling' else pytest.mark.long(times(read(path))[0] if path in LESSONS else 0)
+
+
+@pytest.mark.timeout(3600)  # the longest take three minutes on two cores, and here they have one, and all the wrong answers
+@pytest.mark.parametrize('path', [pytest.param(path, id=path.stem, marks=marks(path)) for path in NOTEBOOKS])
 def test_notebook_and_its_exercises(path, tmp_path):
     "A check fails on the stub and on each wrong answer in teach/, with the message that is told there, and passes on the solution."
     notebook = read(path)

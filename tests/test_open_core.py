@@ -117,6 +117,15 @@ def test_validation_data_of_every_kind_is_measured_in_the_same_way(by_tensor):
         assert trained(valid=valid).history.valid_psnr == by_tensor.history.valid_psnr
 
 
+def test_noisy_pairs_to_measure_on_keep_their_noise():
+    "Whatever noise the network trains under."
+    noisy = PICTURES[:5] + .5
+    pairs = trainer(valid=TensorDataset(noisy, PICTURES[:5]))
+    pairs.fit()
+    assert torch.equal(pairs.valid_pair[0], noisy) and torch.equal(pairs.valid_pair[1], PICTURES[:5])
+    assert pairs.history.valid_psnr[-1] == pytest.approx(psnr(denoise(pairs.model, noisy), PICTURES[:5]).mean().item())
+
+
 def test_random_validation_data_is_the_same_each_time_and_draws_none_of_the_callers_numbers():
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     expected = random.random(), np.random.rand(), torch.rand(()).item()
@@ -723,7 +732,8 @@ def test_noise_that_pictures_may_have_is_no_reason_for_a_warning():
 def nets(channels=1):
     torch.manual_seed(0)
     made = [UNet(widths=(4, 6), blocks=(1, 1), channels=channels), UNet(widths=(4, 6, 8, 8), blocks=(1, 1, 1, 1), channels=channels, residual=True),
-            UNet(widths=(4,), blocks=(1,), channels=channels), ConvAutoencoder(2, channels=channels)]
+            UNet(widths=(4,), blocks=(1,), channels=channels), ConvAutoencoder(2, channels=channels),
+            UNet(widths=(4, 6), blocks=(1, 1), residual=True, bias=False, channels=channels, shuffle=2), UNet(widths=(4, 4), blocks=(1, 1), channels=channels, shuffle=3)]
     for net in made:
         for parameter in net.parameters():
             nn.init.normal_(parameter, std=.08 if parameter.ndim > 1 else .01)  # blocks start as nothing, which would hide them
@@ -780,7 +790,7 @@ def seen_from(net, size, row, column):
     return max((rows - row).abs().max(), (columns - column).abs().max()).item()
 
 
-@pytest.mark.parametrize('number', range(4))
+@pytest.mark.parametrize('number', range(len(nets())))
 def test_no_output_pixel_sees_farther_than_the_reach_says(number):
     net = nets()[number].double()
     reach, size = net.reach, 2 * nets()[number].reach + 24

@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,28 @@ def test_no_network_is_not_taken_for_a_missing_package(monkeypatch):
         wheels.ask(['net==1.0'], LINUX)
 
 
+def test_wheels_are_counted_while_folders_come_and_go(tmp_path):
+    (tmp_path / 'kept').mkdir()
+    (tmp_path / 'kept' / 'net.whl').write_bytes(b'12345')
+    done = threading.Event()
+
+    def come_and_go():
+        while not done.is_set():
+            for k in range(20):
+                (tmp_path / f'{k}' / 'deeper').mkdir(parents=True)
+                (tmp_path / f'{k}' / 'deeper' / 'more.whl').touch()
+            for k in range(20):
+                shutil.rmtree(tmp_path / f'{k}')
+
+    with ThreadPoolExecutor(1) as pool:
+        pip = pool.submit(come_and_go)
+        try:
+            assert {wheels.size_of_wheels(tmp_path) for _ in range(1000)} == {5}
+        finally:
+            done.set()
+        pip.result()
+
+
 def test_shared_wheels_are_fetched_once_and_broken_ones_again(chosen, tmp_path, monkeypatch):
     wanted = {target: found for target, (found, _) in chosen.items() if target != MAC}
     (tmp_path / 'old-1.0-py3-none-any.whl').touch()
@@ -239,6 +263,7 @@ def test_the_stick_holds_what_its_manifest_says_and_one_broken_file_is_named(cop
 
 
 @on_linux
+@pytest.mark.long(25)
 def test_it_sets_up_from_its_wheels_alone_and_leaves_work_alone(copy, tmp_path, monkeypatch):
     monkeypatch.setenv('PIP_FIND_LINKS', str(tmp_path / 'elsewhere'))  # settings of the computer do not matter
     monkeypatch.setenv('PYTHONPATH', str(tmp_path / 'elsewhere'))

@@ -5,9 +5,11 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib.metadata import Distribution, distribution
 
 import pytest
 from conftest import ROOT, read_notebook, under_permissions
+from packaging.requirements import Requirement
 from release import build
 
 USE = '''
@@ -43,6 +45,7 @@ assert torch.equal(denoise(Autoencoder.from_pretrained('my-denoiser'), images[:5
 assert load_model('my-denoiser').trained_on == {'noise': 'GaussianNoise', 'mean': 0., 'std': .3, 'clip': False}
 assert {name: type(load_model(name)) for name in NETWORKS} == NETWORKS
 assert denoise(UNet.from_pretrained(), torch.rand(1, 1, 31, 45)).shape == (1, 1, 31, 45)
+assert len(photos('test')) == 12 and len(photo_credits()) == 107
 assert evaluate({'filter': tune('median', images[:50], .3)}, images[:20], .3, progress=False)['psnr'][0] > 10
 try: tune('BM3D', images[:5], .3)
 except ImportError as error: assert 'pip install "' in str(error), error
@@ -74,6 +77,9 @@ def test_what_is_in_the_wheel(wheel):
     assert sum(n.endswith('.xz') for n in names) == 4
     for network in ('autoencoder', 'mlpdenoiser', 'convautoencoder', 'unet'):
         assert {f'denoise_ae/weights/{network}/{file}' for file in ('model.safetensors', 'config.json', 'README.md')} <= set(names)
+    assert sum(n.startswith('denoise_ae/photos/') and n.endswith('.webp') for n in names) == 107 and 'denoise_ae/photos/CREDITS.csv' in names
+    assert wheel.stat().st_size <= 30e6
+    assert {f'denoise_ae/web/{path.name}' for path in (ROOT / 'denoise_ae' / 'web').iterdir()} <= set(names)
     assert {'denoise_ae/results/sigma.csv', 'denoise_ae/results/specialists.csv'} <= set(names)
     assert 'denoise-ae = denoise_ae.cli:main' in zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('entry_points.txt'))).decode()
     assert {'denoise_ae/__init__.pyi', 'denoise_ae/py.typed', 'denoise_ae/mnist/SHA256SUMS'} <= set(names)
@@ -91,13 +97,13 @@ def run_the_program(program, folder, env):
     folder.mkdir()
 
     def call(*arguments):
-        done = subprocess.run([*offline, *program, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*offline, *program, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, (arguments, done.stderr[-2000:])
         return done.stdout
 
-    began = time.perf_counter()
+    began = sum(os.times()[2:4])
     assert 'unet, dB' in call('demo') and (folder / 'denoise-ae-demo.png').exists()
-    assert time.perf_counter() - began < 30  # 10 s on a machine that does nothing else
+    assert sum(os.times()[2:4]) - began < 25, 'seconds of the processor, of which the demonstration takes 9'
     call('train', '--epochs', '1', '--limit', '2000', '--out', 'first')
     line = ('train', '--epochs', '9', '--limit', '2000', '--checkpoint-every', '0', '--out', 'second')
     going = subprocess.Popen([*program, *line], cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -112,11 +118,43 @@ def run_the_program(program, folder, env):
     return 'all done'
 
 
+def what_it_requires(requirements):
+    "The distributions that these requirements ask for, and those that they ask for in turn, as they are installed here."
+    found, asked = {}, [Requirement(each) for each in requirements]
+    while asked:
+        each = asked.pop()
+        key = each.name.lower(), frozenset(each.extras)
+        if key in found or each.marker and not any(each.marker.evaluate({'extra': extra}) for extra in each.extras or ['']):
+            continue
+        found[key] = distribution(each.name)
+        for text in found[key].requires or []:
+            inner = Requirement(text)
+            if inner.marker is None or any(inner.marker.evaluate({'extra': extra}) for extra in each.extras or ['']):
+                inner.marker = None
+                asked.append(inner)
+    return found.values()
+
+
+def install(wheel, venv):
+    """A clean environment with the wheel and links to what its metadata asks for. Returns its Python.
+
+    Links, since copies of PyTorch would be gigabytes; pip then says whether what is asked for is there, in the versions asked for."""
+    python = venv / ('Scripts' if os.name == 'nt' else 'bin') / 'python'
+    subprocess.run([sys.executable, '-m', 'venv', venv], check=True)
+    subprocess.run([python, '-m', 'pip', 'install', '--no-compile', '--no-deps', '-q', wheel], check=True)
+    site = next(venv.rglob('denoise_ae/data.py')).parents[1]
+    for each in what_it_requires(next(iter(Distribution.discover(name='denoise-ae', path=[str(site)]))).requires):
+        for top in {file.parts[0] for file in each.files} - {'..', '__pycache__'}:
+            if not (site / top).exists():
+                (site / top).symlink_to(each.locate_file(top))
+    check = subprocess.run([python, '-m', 'pip', 'check'], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout[-2000:]
+    return python
+
+
+@pytest.mark.long(100)
 def test_installed_and_used_elsewhere_without_the_network(wheel, tmp_path):
-    python = tmp_path / 'venv' / ('Scripts' if os.name == 'nt' else 'bin') / 'python'
-    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'venv'], check=True)
-    install = subprocess.run([python, '-m', 'pip', 'install', '--no-compile', '-q', '-c', ROOT / 'requirements.lock', wheel], capture_output=True, text=True)
-    assert install.returncode == 0, install.stderr[-2000:]
+    python = install(wheel, tmp_path / 'venv')
     installed = next((tmp_path / 'venv').rglob('denoise_ae/data.py')).parent
     for path in [installed, *installed.rglob('*')]:
         path.chmod(0o555 if path.is_dir() else 0o444)  # as in a system's read-only site-packages

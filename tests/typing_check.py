@@ -49,7 +49,13 @@ assert_type(len(history), int)
 trainer = da.Trainer(networks[0], [(images[0], labels[0])], Stripes(), metrics={'ssim': da.ssim}, steps_per_epoch=10, schedule=da.one_cycle, device='cpu')
 again: da.History = trainer.fit()
 trainer.load_state_dict(trainer.state_dict())
-assert_type(da.train_by_recipe(da.Autoencoder, seed=1, epochs=da.RECIPES[da.UNet]['epochs']), tuple[nn.Module, da.History])
+assert_type(da.train_by_recipe('autoencoder', seed=1, epochs=da.RECIPES['unet'].options['epochs']), tuple[nn.Module, da.History])
+
+colours = da.photos('train')
+assert_type(colours, list[Tensor])
+assert_type(da.photo_credits(), list[dict[str, str]])
+da.fit(model, da.Patches([da.as_grey(photo) for photo in colours], size=64, count=100), noise)
+recipe: da.Recipe = da.RECIPES['photo']
 
 # --- saved, loaded, exported
 assert_type(da.load_model('unet'), nn.Module)
@@ -57,11 +63,17 @@ assert_type(da.load_model(Path('run') / 'best'), nn.Module)
 Tiny(4).save_pretrained('tiny', model_card_kwargs={'note': 'Mine.'})
 tiny: Tiny = Tiny.from_pretrained('tiny')
 assert_type(da.export_onnx(model, 'model.onnx', license='MIT'), float)
+assert_type(da.export_html(model, 'model.html', title='Mine', note='For cheques.'), int)
 
 # --- used and measured
 assert_type(da.denoise(model, images, batch_size=100), Tensor)
 picture = da.read_picture('photo.png')
+stored: da.Picture = da.open_picture('cells.tif', value_range=(0, 4095), max_pixels=10**9)
+da.write_picture(da.canvas(stored, 'clean.tif'), 'clean.tif', like=stored)
 assert_type(da.estimate_std(picture), Tensor)
+found: da.NoiseFound = da.find_noise(picture)
+removal: da.Removal = da.judge_removal(picture, picture, std=found.std)
+carefully: tuple[Tensor, da.Done] = da.denoise_carefully(picture, model, std=.1, strength=.5)
 assert_type(da.resample_clipped(picture, std=.1), Tensor)
 assert_type(da.cut_into_tiles(picture, stride=14), Tensor)
 da.write_picture(da.denoise_picture(model, picture, size=64, overlap=16), Path('clean.png'), overwrite=True)
@@ -71,7 +83,17 @@ linear = da.tune(da.pca_denoiser(images), images, settings=[10, 100])
 told = {method.__name__: da.tune(method(images), images, settings=[.1, .5]) for method in (da.lmmse_denoiser, da.kernel_denoiser)}
 rivals = {'noisy': lambda x: x, **filters, 'PCA': linear, **told, **{name: da.load_model(name) for name in da.NETWORKS}}
 assert_type(da.evaluate(rivals, images, sigmas=(.1, .5)), pd.DataFrame)
+in_colour = {name: da.tune(name, da.photos('valid'), sigmas=.1) for name in da.COLOUR}
+assert_type(da.evaluate(in_colour, da.photos('test'), .1, each=True), pd.DataFrame)
 assert_type(da.results('sigma'), pd.DataFrame)
+
+# --- noise of one's own
+measured = da.measure_noise([noisy[0] for noisy in (images, images)])
+assert_type(measured, da.MeasuredNoise)
+assert_type(measured.fresh(images), Tensor)
+own, learned = da.learn(da.photos('train'), da.new_for_shots(da.photos('train')), run=da.Run('runs/own'), epochs=3, seed=1)
+assert_type(learned, da.Learned)
+assert_type(learned.verdict, str)
 
 # --- looked into, drawn from, drawn
 latents = da.encode(networks[0], images)

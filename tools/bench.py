@@ -386,8 +386,8 @@ def call(*command):
     return run.stdout.strip()
 
 
-def install(folder, device):
-    "Make the peers' environment. Returns its Python, and for each contender that lacks a package the error."
+def install(folder, device, peers=PEERS):
+    "Make the peers' environment. Returns its Python, and for each of them that lacks a package the error."
     python, failed = folder / ('Scripts/python.exe' if os.name == 'nt' else 'bin/python'), {}
     try:
         if not python.exists():
@@ -396,8 +396,8 @@ def install(folder, device):
         # What it lacks, such as PyTorch, it finds in the course's environment.
         Path(site, 'course.pth').write_text(f'{sysconfig.get_path("purelib")}\n{ROOT}\n', encoding='utf-8')
     except (RuntimeError, OSError) as error:
-        return python, {name: f'{folder} can\'t be made: {error}. Name another folder with --peers' for name in PEERS}
-    for name, packages in PEERS.items():
+        return python, {name: f'{folder} can\'t be made: {error}. Name another folder with --peers' for name in peers}
+    for name, packages in peers.items():
         packages = [p.replace('jax>', 'jax[cuda13]>') if device == 'cuda' else p for p in packages]
         print(f'{name}: {", ".join(packages + ALONE.get(name, []))}', flush=True)
         try:
@@ -556,7 +556,7 @@ def unet(args):
     print('U-Net, one epoch', flush=True)
     torch.manual_seed(0)
     fit(UNet(), torch.from_numpy(images).reshape(-1, 1, 28, 28), device=args.device, callbacks=[Watch()],
-        **RECIPES[UNet] | {'epochs': 1, 'noise': GaussianNoise(std=.1)})
+        **RECIPES['unet'].options | {'epochs': 1, 'noise': GaussianNoise(std=.1)})
     return rows, {}
 
 

@@ -19,7 +19,7 @@ from notebooks import ROOT, notebooks_in, read, source
 from site_builder import build
 
 RUN = ROOT / '_build' / 'nbs'
-ALONE = '11_scaling',  # it takes times
+ALONE = '13_scaling',  # it takes times
 TIME = re.compile(r'\*\*Time\*\* run \d+ s on 2 cores.*?, read \d+ min\.')
 
 
@@ -87,7 +87,7 @@ def run_all():
 def training_speed():
     "How many images a second the packaged U-Net's training takes on this machine: the median of three short ones, after two."
     from denoise_ae import RECIPES, UNet, fit, mnist_tensors
-    images, recipe = mnist_tensors('train')[0][:1024], RECIPES[UNet] | {'epochs': 1, 'progress': False}
+    images, recipe = mnist_tensors('train')[0][:1024], RECIPES['unet'].options | {'epochs': 1, 'progress': False}
     return median([len(images) / fit(UNet(), images, **recipe).seconds[0] for _ in range(5)][2:])
 
 

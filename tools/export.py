@@ -28,6 +28,8 @@ def readme():
     text = re.sub(r'!\[png\]', lambda match: f'![{next(alts)}]', text)
     text = re.sub(r'\]\(([\w/]+\.ipynb(#[\w-]+)?)\)', r'](nbs/\1)', text)
     text = text.replace('](commands.qmd)', '](https://denoise-ae.github.io/denoise_ae/commands.html)')
+    text = re.sub(r'^(:::|<script|<link).*\n', '', text, flags=re.M)  # of which only the site makes boxes, or something that answers
+    text = text.replace('src="images/', 'src="nbs/images/')
     text = re.sub(r'[ \t]+$', '', text, flags=re.M).strip() + '\n'
     return {'README.md': text.encode(), **resources['outputs']}
 

@@ -94,6 +94,8 @@ def main():
         names = pseudonyms(found) if args.anonymous else {}
         with replaced(out) as folder:
             write(folder, course, found, marks, names, what)
+    except SyntaxError as error:  # what students wrote is caught before
+        sys.exit(f'lesson {args.lesson} itself holds code that is no Python, which makes its answers unmarkable: {error}: {error.text}')
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -18,7 +18,7 @@ LARGE = dict(widths=(48, 64, 96), blocks=(2, 2, 3))
 
 
 def train(model, sigma, share, **options):
-    options = RECIPES[UNet] | {'noise': GaussianNoise(std=sigma)} | options
+    options = RECIPES['unet'].options | {'noise': GaussianNoise(std=sigma)} | options
     options['epochs'] = max(1, round(share * options['epochs']))
     print(f'σ = {sigma}, {sum(p.numel() for p in model.parameters()):,} parameters, {options["epochs"]} epochs', flush=True)
     fit(model, mnist_tensors('train')[0], valid=mnist_tensors('valid')[0], **options)

@@ -11,6 +11,7 @@ from slices import names
 LARGEST = 50_000_000  # bytes
 DAMAGED = re.compile(r'"source":\s*(\[\s*(?:"(?:[^"\\]|\\.)*"\s*(?:,\s*)?)*\]|"(?:[^"\\]|\\.)*")')
 MAGIC = re.compile(r'^(\s*)[%!?].*', re.M)
+MOODLE = re.compile(r'_\d+_assignsubmission_(?:file|onlinetext)_?$')  # what Moodle puts behind a student's name when all work is fetched at once
 GOES_ON = re.compile(r'[\s)\]}#]|(?:else|elif|except|finally)\b')  # a line that begins so belongs to what stands before it
 
 
@@ -167,6 +168,6 @@ def submissions(folder, stubs):
         inside = [path] if path.is_file() else [each for each in path.rglob('*') if each.is_file()] if path.is_dir() else []
         inside = [each for each in inside if not any(hidden.match(part) for part in each.relative_to(folder).parts)]
         if inside:
-            name = path.name if path.is_dir() else path.stem
+            name = MOODLE.sub('', path.name) if path.is_dir() else path.stem
             found.setdefault(path.name if name in found else name, []).extend(inside)
     return [read_submission(student, paths, stubs) for student, paths in found.items()]

@@ -11,7 +11,7 @@ import pandas as pd
 from torch import nn
 from tqdm.auto import tqdm
 
-from denoise_ae import (CLASSICAL, NETWORKS, Autoencoder, GaussianNoise, evaluate, kernel_denoiser, lmmse_denoiser, load_model, mnist_tensors,
+from denoise_ae import (CLASSICAL, NETWORKS, GaussianNoise, evaluate, kernel_denoiser, lmmse_denoiser, load_model, mnist_tensors,
                         pca_denoiser, train_by_recipe, tune)
 
 SIGMAS = .1, .2, .3, .5, .7, 1.
@@ -26,7 +26,7 @@ def learned(make, settings, few):
 
 
 def for_each():
-    return {sigma: train_by_recipe(Autoencoder, noise=GaussianNoise(std=sigma))[0] for sigma in SIGMAS}
+    return {sigma: train_by_recipe('autoencoder', noise=GaussianNoise(std=sigma))[0] for sigma in SIGMAS}
 
 
 def competitors():

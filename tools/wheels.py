@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -88,6 +89,16 @@ def needs(requires, extra, target):
             yield from ((canonicalize_name(each.name), more) for more in ('', *each.extras))
 
 
+def size_of_wheels(folder):
+    "How many bytes of wheels are in a folder in which pip makes files and takes them away meanwhile."
+    total = 0
+    for parent, _, names in os.walk(folder):  # unlike rglob, it goes on where a folder has gone
+        for name in names:
+            with suppress(OSError):
+                total += os.stat(os.path.join(parent, name)).st_size if name.endswith('.whl') else 0
+    return total
+
+
 def pip(*words, folder=None, tell=None):
     "Ask pip. It may leave what is under way in a folder, and is told how many bytes are there. Raises a `ChildProcessError` with its last words."
     env = {**os.environ, **({'TMPDIR': str(folder), 'TEMP': str(folder), 'TMP': str(folder)} if folder else {})}
@@ -98,7 +109,7 @@ def pip(*words, folder=None, tell=None):
             said, complained = process.communicate(timeout=.5 if tell else None)
             break
         except subprocess.TimeoutExpired:
-            tell(sum(path.stat().st_size for path in Path(folder).rglob('*.whl') if path.exists()))
+            tell(size_of_wheels(folder))
     if process.returncode:
         raise ChildProcessError(complained.strip() or said.strip())
     return said
