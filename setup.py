@@ -35,7 +35,7 @@ setup(
     classifiers=['Programming Language :: Python :: 3', 'Intended Audience :: Education',
                  'Topic :: Scientific/Engineering :: Artificial Intelligence', 'Typing :: Typed'],
     packages=[facts['name']],
-    package_data={facts['name']: ['*.pyi', 'py.typed', 'mnist/*', 'photos/*', 'photos/*/*', 'weights/*/*', 'results/*', 'web/*']},
+    package_data={facts['name']: ['*.pyi', '*.mplstyle', 'py.typed', 'mnist/*', 'photos/*', 'photos/*/*', 'weights/*/*', 'results/*', 'web/*']},
     entry_points={'console_scripts': ['denoise-ae = denoise_ae.cli:main']},
     install_requires=lines('requirements'),
     extras_require={**{extra: lines(f'{extra}_requirements') for extra in extras + ('bm3d',)},

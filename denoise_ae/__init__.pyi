@@ -9,7 +9,6 @@ from .data import SPLITS as SPLITS, as_tensors as as_tensors, mnist as mnist, mn
 from .evaluation import evaluate as evaluate, lmmse_denoiser as lmmse_denoiser, pca_denoiser as pca_denoiser, kernel_denoiser as kernel_denoiser, results as results, ssim as ssim, tune as tune
 from .export import export_html as export_html, export_onnx as export_onnx, load_onnx as load_onnx
 from .figures import (
-    DIGIT_COLORS as DIGIT_COLORS,
     show_denoised as show_denoised,
     show_history as show_history,
     show_images as show_images,

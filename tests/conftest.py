@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 from filelock import ReadWriteLock
@@ -23,6 +24,7 @@ NOTEBOOKS = notebooks_in(ROOT / 'nbs')
 ROOMS = [path for path in NOTEBOOKS if path.parent.name == 'inside']
 LESSONS = [path for path in NOTEBOOKS if path not in ROOMS and path.stem[0].isdigit()]
 MODULES = sorted(path.stem for path in (ROOT / 'denoise_ae').glob('*.py') if not path.stem.startswith('_'))
+COLOURS = matplotlib.rc_params_from_file(ROOT / 'denoise_ae' / 'course.mplstyle', use_default_template=False)['axes.prop_cycle'].by_key()['color']  # of the course's charts
 (ROOT / '_build').mkdir(exist_ok=True)
 expect.set_options(timeout=60_000)  # also where the machine has other work
 TURN = ReadWriteLock(ROOT / '_build' / 'turn.lock', is_singleton=False)

@@ -1,5 +1,7 @@
 """What is made from the notebooks is what the notebooks make, and the notebooks keep the rules of the course."""
 import ast
+import base64
+import io
 import json
 import re
 import shutil
@@ -7,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 import schedule
-from conftest import LESSONS, MODULES, NOTEBOOKS, ROOMS, ROOT, read_notebook
+from conftest import COLOURS, LESSONS, MODULES, NOTEBOOKS, ROOMS, ROOT, read_notebook
+from looks import is_chart
 from nbdev.config import get_config
 from notebooks import runs
+from PIL import Image, ImageColor
 from teaching import EXERCISES, QUIZ
 
 import denoise_ae
@@ -80,6 +85,21 @@ def test_every_figure_has_a_caption_and_alt_text(path):
             for option in ('fig-cap', 'fig-alt'):
                 text = re.search(rf'#\| {option}: "(.*)"', cell['source'])
                 assert text and len(text[1]) > 40, f'{path.stem}, {option}: {cell["source"][:80]}'
+
+
+@pytest.mark.parametrize('path', NOTEBOOKS, ids=lambda path: path.stem)
+def test_charts_are_in_the_colours_of_the_course(path):
+    "None of Matplotlib's own is in a saved chart, or asked for by its name."
+    usual = [tuple(round(255 * part) for part in colour) for colour in matplotlib.colormaps['tab10'].colors]
+    grey, course = (127, 127, 127), [ImageColor.getrgb(colour) for colour in COLOURS]
+    for cell in shown_code(read_notebook(path)):
+        assert 'tab:' not in cell['source'], cell['source']
+        for png in (base64.b64decode(out['data']['image/png']) for out in cell['outputs'] if 'image/png' in out.get('data', {})):
+            if is_chart(png):
+                found = {colour for count, colour in Image.open(io.BytesIO(png)).convert('RGB').getcolors(1_000_000) if count > 20}
+                assert not found & {*usual} - {grey}, cell['source']
+                hues = {colour for colour in found if max(colour) - min(colour) > 60}
+                assert not hues or hues & {*course}, cell['source']
 
 
 def length(source):

@@ -1,4 +1,5 @@
 """The site as its readers see it: opened from a folder in a real browser, with no network."""
+import base64
 import io
 import os
 import re
@@ -10,7 +11,7 @@ from urllib.parse import unquote, urlparse
 
 import opening
 import pytest
-from conftest import MODULES, NOTEBOOKS, ROOT
+from conftest import COLOURS, MODULES, NOTEBOOKS, ROOT
 from copies import asks
 from filelock import FileLock
 from notebooks import read
@@ -253,6 +254,39 @@ def test_charts_are_dark_in_the_dark_and_pictures_are_as_they_are(site, page):
     assert [ground_of(each) for each in pictures.all()] == 3 * [(255, 255, 255)]
     page.emulate_media(media='print')
     assert charts.first.evaluate('each => getComputedStyle(each).filter') == 'none'
+
+
+def contrast(*colours):
+    "Of two colours, as WCAG 2.2 defines it: from 1 to 21."
+    linear = [[n / 255 / 12.92 if n <= 10 else ((n / 255 + .055) / 1.055) ** 2.4 for n in colour] for colour in colours]
+    dark, light = sorted(.2126 * red + .7152 * green + .0722 * blue for red, green, blue in linear)
+    return (light + .05) / (dark + .05)
+
+
+def test_the_colours_of_charts_are_seen_by_day_and_in_the_dark_and_the_site_shares_them(site, page):
+    "As they come out on the screen, each at least 3 to 1 against the page (WCAG 2.2, 1.4.11)."
+    chart = Image.new('RGB', (20 * len(COLOURS), 20), 'white')
+    for number, colour in enumerate(COLOURS):
+        chart.paste(colour, (20 * number, 0, 20 * number + 20, 20))
+    png = io.BytesIO()
+    chart.save(png, 'png')
+    url = f'data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}'
+    for scheme in 'light', 'dark':
+        page.emulate_media(color_scheme=scheme)
+        page.goto((site / '05_evaluation.html').as_uri())
+        page.evaluate("""url => new Promise(loaded => {
+            const img = Object.assign(new Image(), {id: "swatches", onload: loaded, src: url})
+            img.dataset.chart = ""
+            document.querySelector("main .cell").replaceChildren(img)
+        })""", url)
+        ground = [int(n) for n in re.findall(r'\d+', page.evaluate(GROUND))[:3]]
+        assert (max(ground) < 128) == (scheme == 'dark')
+        seen = Image.open(io.BytesIO(page.locator('#swatches').screenshot())).convert('RGB')
+        shown = {colour: seen.getpixel((20 * number + 10, 10)) for number, colour in enumerate(COLOURS)}
+        weak = {colour: rgb for colour, rgb in shown.items() if contrast(rgb, ground) < 3}
+        assert not weak, f'{scheme}, on {ground}: {weak}'
+    for accent in '--accent', '--ask':
+        assert page.evaluate('name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()', accent) in COLOURS
 
 
 def test_formulas_are_typeset(site, page):

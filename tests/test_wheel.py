@@ -82,7 +82,7 @@ def test_what_is_in_the_wheel(wheel):
     assert {f'denoise_ae/web/{path.name}' for path in (ROOT / 'denoise_ae' / 'web').iterdir()} <= set(names)
     assert {'denoise_ae/results/sigma.csv', 'denoise_ae/results/specialists.csv'} <= set(names)
     assert 'denoise-ae = denoise_ae.cli:main' in zipfile.ZipFile(wheel).read(next(n for n in names if n.endswith('entry_points.txt'))).decode()
-    assert {'denoise_ae/__init__.pyi', 'denoise_ae/py.typed', 'denoise_ae/mnist/SHA256SUMS'} <= set(names)
+    assert {'denoise_ae/__init__.pyi', 'denoise_ae/py.typed', 'denoise_ae/course.mplstyle', 'denoise_ae/mnist/SHA256SUMS'} <= set(names)
     assert {f'denoise_ae/{path.name}' for path in (ROOT / 'denoise_ae').glob('*.py')} <= set(names)
     assert not [n for n in names if n.startswith(('nbs', 'tests', 'tools'))]
     assert 'Requires-Python: >=3.10' in metadata and 'Requires-Dist: torch>=' in metadata
