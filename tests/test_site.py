@@ -90,12 +90,16 @@ ONE_OF_EACH_LOOK = """() => {
     })
     for (const each of again) each.remove()
 }"""
-GROUND = "() => getComputedStyle(document.body).backgroundColor"
+
+
+def ground(page):
+    "The colour behind all, as three numbers from 0 to 255."
+    return tuple(int(n) for n in re.findall(r'\d+', page.evaluate('getComputedStyle(document.body).backgroundColor'))[:3])
 
 
 def brightness(page):
     "Of the page's ground, from 0 to 765."
-    return sum(int(n) for n in re.findall(r'\d+', page.evaluate(GROUND))[:3])
+    return sum(ground(page))
 
 
 @pytest.mark.parametrize('name', PAGES)
@@ -243,14 +247,13 @@ def test_charts_are_dark_in_the_dark_and_pictures_are_as_they_are(site, page):
     page.goto((site / '05_evaluation.html').as_uri())
     charts, pictures = page.locator('main .cell img[data-chart]'), page.locator('main .cell img:not([data-chart])')
     assert charts.count() == 1 and pictures.count() == 3
-    ground = tuple(int(n) for n in re.findall(r'\d+', page.evaluate(GROUND))[:3])
 
     def ground_of(image):
         "The colour that most of its pixels have in a strip on its left."
         image.scroll_into_view_if_needed()
         picture = Image.open(io.BytesIO(image.screenshot())).convert('RGB')
         return max(picture.crop((8, 8, 16, picture.height - 8)).getcolors(100_000))[1]
-    assert max(abs(a - b) for a, b in zip(ground_of(charts.first), ground)) <= 3
+    assert max(abs(a - b) for a, b in zip(ground_of(charts.first), ground(page))) <= 3
     assert [ground_of(each) for each in pictures.all()] == 3 * [(255, 255, 255)]
     page.emulate_media(media='print')
     assert charts.first.evaluate('each => getComputedStyle(each).filter') == 'none'
@@ -279,12 +282,11 @@ def test_the_colours_of_charts_are_seen_by_day_and_in_the_dark_and_the_site_shar
             img.dataset.chart = ""
             document.querySelector("main .cell").replaceChildren(img)
         })""", url)
-        ground = [int(n) for n in re.findall(r'\d+', page.evaluate(GROUND))[:3]]
-        assert (max(ground) < 128) == (scheme == 'dark')
+        assert (max(ground(page)) < 128) == (scheme == 'dark')
         seen = Image.open(io.BytesIO(page.locator('#swatches').screenshot())).convert('RGB')
         shown = {colour: seen.getpixel((20 * number + 10, 10)) for number, colour in enumerate(COLOURS)}
-        weak = {colour: rgb for colour, rgb in shown.items() if contrast(rgb, ground) < 3}
-        assert not weak, f'{scheme}, on {ground}: {weak}'
+        weak = {colour: rgb for colour, rgb in shown.items() if contrast(rgb, ground(page)) < 3}
+        assert not weak, f'{scheme}, on {ground(page)}: {weak}'
     for accent in '--accent', '--ask':
         assert page.evaluate('name => getComputedStyle(document.documentElement).getPropertyValue(name).trim()', accent) in COLOURS
 
